@@ -75,7 +75,8 @@ enum mw_op {
 				 * a5 struct-out maximum (UINT32_MAX = variable) a6 action id (0 = sync) a7 out-of-line input descriptor (0 none)
 				 * a8 out-of-line output descriptor; payload u64 scalars, then inline structure -> as MW_CALL's reply */
 	MW_UP_COPY_MEMORY,	/* a0 user client a1 type -> a0 descriptor id (one reference given away) a1 options (1 = read-only) */
-	MW_UP_INTERRUPT,	/* one-way: a0 source a1 count a2 time (ns) */
+	MW_UP_INTERRUPT,	/* a0 source a1 count a2 time (ns). Answered when the library can take the next one of this source: until
+				 * then interrupts only count, and a level interrupt stays masked (US 1448, waitInterruptTrap) */
 	MW_UP_CANCELLED,	/* one-way: a0 source: MW_IRQ_CANCEL is complete */
 	MW_UP_ABORTED,		/* one-way: a0 action: the other side dropped its last reference */
 	MW_UP_EXIT,		/* one-way: no services remain */
