@@ -62,7 +62,7 @@ check: build-all $(CHECK_DEPS) $(TESTS)
 clean:
 	rm -rf $(B)
 
--include $(shell find $(B) -type f -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(B)/,dext client cli macsim tests) -type f -name '*.d' 2>/dev/null)
 
 # Objects: $(B)/ROOM/FILE.o from ROOM/FILE.c; a room sets its own flags with target-specific CPPFLAGS.
 $(B)/%.o: %.c | $(DEPS)
