@@ -102,14 +102,14 @@ static void copy_name(char *name, const char *text)
 			name[used++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
 		}
 	}
-	while (used && name[used - 1] == ' ')
-		used--;
-	if (!ends_line(*text)) { /* cut off: do not end inside a UTF-8 sequence */
+	if (((unsigned char)*text & 0xc0) == 0x80) { /* cut off inside a UTF-8 sequence: drop it */
 		while (used && ((unsigned char)name[used - 1] & 0xc0) == 0x80)
 			used--;
-		if (used && (unsigned char)name[used - 1] >= 0xc0)
+		if (used)
 			used--;
 	}
+	while (used && name[used - 1] == ' ')
+		used--;
 	name[used] = '\0';
 }
 
