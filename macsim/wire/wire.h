@@ -53,17 +53,17 @@ enum mw_op {
 	MW_SERVICE_CLOSE,	/* a0 connect */
 	MW_CALL,		/* a0 connect a1 selector a2 scalar-in count a3 struct-in bytes a4 scalar-out room a5 struct-out room
 				 * a6 MW_CALL_* a7 async reference count a8 VA of out-of-line input a9 VA of out-of-line output;
-				 * payload u64 scalars[a2], then u64 reference[8] if ASYNC, then the inline structure
+				 * payload u64 scalars[a2], then u64 reference[8] if ASYNC (slot 0 holds the wake port), then the inline structure
 				 * -> a0 scalar-out count a1 struct-out bytes; payload u64 scalars[a0], then the inline structure */
 	MW_MAP,			/* a0 connect a1 type a2 IOMap options -> fd; a0 cookie a1 size a2 offset in fd a3 1 = read-only */
 	MW_UNMAP,		/* a0 connect a1 type a2 cookie */
 	MW_MEMORY,		/* fd: a memfd this task maps MAP_SHARED; the kernel finds it again by inode in /proc/PID/maps */
-	MW_NOTIFY_ADD,		/* a0 MW_N_*, a1 entry (interest), payload service name (match) -> a0 notification id, payload u64 entries now matching */
+	MW_NOTIFY_ADD,		/* a0 MW_N_*, a1 entry (interest), a2 kind as MW_MATCH and payload service name (match) -> a0 notification id, payload u64 entries now matching */
 	MW_NOTIFY_REMOVE,	/* a0 notification id */
 	MW_CONNECT_SERVICE,	/* a0 connect -> a0 entry */
 
 	/* ---- kernel -> client on the EVENTS socket, not answered ---- */
-	MW_EV_ASYNC = 0x180,	/* a0..a7 reference a8 status a9 count; payload u64 args[a9] */
+	MW_EV_ASYNC = 0x180,	/* a0..a7 reference as it was sent, a8 status a9 count; payload u64 args[a9] */
 	MW_EV_INTEREST,		/* a0 notification id a1 message type a2 entry */
 	MW_EV_MATCH,		/* a0 notification id; payload u64 entries that newly match (or terminated) */
 

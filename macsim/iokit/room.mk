@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# IOKitLib, and what it needs of CoreFoundation and libdispatch, on top of the simulated kernel.
+
+MACSIM_IOKIT := $(B)/macsim/lib/libIOKit.so
+MACSIM_IOKIT_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard macsim/iokit/*.c))
+
+$(MACSIM_IOKIT_OBJS): CPPFLAGS = -I$(TOP)/macsim/include -I$(TOP)/macsim/wire
+
+$(MACSIM_IOKIT): $(MACSIM_IOKIT_OBJS) $(B)/macsim/wire/wire.o macsim/iokit/exports.map
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,libIOKit.so -Wl,--version-script,macsim/iokit/exports.map \
+		-o $@ $(filter %.o,$^) -lpthread
+
+ALL += $(MACSIM_IOKIT)
