@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Promises that hold for the tree as a whole.
+
+$(B)/tests/unit/test_abi.o: CPPFLAGS += -Iabi
+
+$(B)/tests/unit/test_abi: $(B)/tests/unit/test_abi.o
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka
+
+TESTS += $(B)/tests/unit/test_abi tests/contract/shipped-rooms.sh scripts/check-darwin.sh
+SAN_TESTS += $(B)/tests/unit/test_abi
