@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What differs between the kernels this module builds for.  ADMA_HAVE_* come
+ * from Kbuild, which looks into the kernel's headers.
+ */
+#ifndef APPLE_DMA_COMPAT_H
+#define APPLE_DMA_COMPAT_H
+
+#include <linux/device.h>
+#include <linux/dma-map-ops.h>
+#include <linux/iommu.h>
+#ifdef ADMA_HAVE_USE_DMA_IOMMU
+#include <linux/iommu-dma.h>
+#endif
+
+#if !defined(CONFIG_64BIT)
+#error "apple_dma is for 64-bit guests"
+#endif
+
+/*
+ * Up to 6.11 any IOMMU support brings dev->dma_ops.  Later kernels only have
+ * it with CONFIG_ARCH_HAS_DMA_OPS, which arm64 selects with CONFIG_XEN.
+ */
+#if !defined(CONFIG_DMA_OPS) && !defined(CONFIG_ARCH_HAS_DMA_OPS)
+#error "this kernel has no per-device DMA operations: on arm64 it must be built with CONFIG_XEN"
+#endif
+
+/* A guest IOMMU translates the device's addresses: nothing of ours would be asked, or its answer would be translated again. */
+static inline bool adma_behind_iommu(struct device *dev)
+{
+#ifdef ADMA_HAVE_USE_DMA_IOMMU
+	return use_dma_iommu(dev);
+#else
+	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
+
+	return domain && iommu_is_dma_domain(domain);
+#endif
+}
+
+/* DMA of the host is coherent whatever the firmware tables say. */
+static inline void adma_force_coherent(struct device *dev)
+{
+#ifdef ADMA_HAVE_COHERENT_ACCESSOR
+	dev_assign_dma_coherent(dev, true);
+#elif defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) || \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU_ALL)
+	dev->dma_coherent = true;
+#endif
+}
+
+#endif

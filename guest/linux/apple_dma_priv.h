@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * apple_dma - DMA of passed-through PCI functions, translated by the host.
+ *
+ * A companion PCI device (abi/apple_dma.h) manages one or more functions of
+ * the same PCI domain.  For each of them:
+ *
+ *   struct adma_companion   the companion and the functions it manages (apple_dma_main.c)
+ *     struct adma_channel     its registers and request pages (apple_dma_channel.c)
+ *     struct adma_function    one managed function (apple_dma_function.c)
+ *       struct adma_table       what is mapped for it (apple_dma_frames.c)
+ *       struct dma_map_ops      what its driver calls (apple_dma_ops.c)
+ *
+ * Locks, in the order in which they nest:
+ *
+ *   device_lock of a function	the driver core; held around our bus notifier
+ *   adma_lock			list of companions and their lists of functions; never held while
+ *				a request runs or the driver core is called
+ *   adma_bucket.lock by gpa	the mappings that hash there, their counts and states
+ *   adma_bucket.lock by iova	which mapping owns an IOVA
+ *   adma_shard.lock		unused mapping descriptors
+ *   adma_slot.lock		a request page, from filling it to reading the answers
+ *
+ * All but the first two are raw spin locks taken with interrupts off, because
+ * drivers map and unmap in every context.  A bucket lock is never held while a
+ * request runs.  The host serves a request within the store that rings the
+ * doorbell, so a slot lock is held for one such store, and there is a slot per
+ * CPU when the host offers that many.
+ */
+#ifndef APPLE_DMA_PRIV_H
+#define APPLE_DMA_PRIV_H
+
+#include <linux/atomic.h>
+#include <linux/dma-map-ops.h>
+#include <linux/list.h>
+#include <linux/pci.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include "apple_dma.h"
+
+/* apple_dma_channel.c: talks to the companion, decides nothing. */
+
+struct adma_slot {
+	raw_spinlock_t lock;
+	void *page;
+} ____cacheline_aligned_in_smp;
+
+struct adma_channel {
+	struct pci_dev *pdev;		/* the companion */
+	void __iomem *regs;
+	struct adma_slot *slots;
+	unsigned int nr_slots;
+	unsigned int granule_shift;
+	unsigned int max_align;
+	bool closed;			/* nothing is sent any more */
+};
+
+/* One trip to the host: begin, add..., run, read the answers, end.  Interrupts are off in between. */
+struct adma_call {
+	struct adma_channel *ch;
+	struct adma_slot *slot;
+	unsigned long flags;
+	unsigned int bytes;
+	unsigned int count;
+	unsigned int done;
+};
+
+int adma_channel_open(struct adma_channel *ch, struct pci_dev *pdev);
+/* Every later call answers -ENODEV, and the host has dropped what it held. */
+void adma_channel_close(struct adma_channel *ch);
+void adma_channel_free(struct adma_channel *ch);
+u32 adma_channel_read(struct adma_channel *ch, unsigned int reg);
+
+void adma_call_begin(struct adma_channel *ch, struct adma_call *call) __acquires(call->slot->lock);
+/* NULL when the page is full.  bytes includes struct adma_req. */
+void *adma_call_add(struct adma_call *call, u16 op, size_t bytes, u32 function);
+void adma_call_run(struct adma_call *call);
+/* 0 or a negative errno; nr counts the requests of this call in the order they were added. */
+int adma_call_result(struct adma_call *call, unsigned int nr, const struct adma_req *req);
+/* For a call of one request: run it and return its result. */
+int adma_call_only(struct adma_call *call, const struct adma_req *req);
+void adma_call_end(struct adma_call *call) __releases(call->slot->lock);
+
+/* apple_dma_frames.c: which guest memory is mapped where. */
+
+/*
+ * A mapping covers whole granules ("frames"), usually one.  It is shared by
+ * all requests for exactly these frames.  A descriptor is protected by the
+ * bucket its gpa and frames hash to; it is never freed, only unused, so that
+ * an illegal unmap can at worst look at a wrong one.
+ */
+struct adma_mapping {
+	struct hlist_node by_gpa;	/* also links unused and stale descriptors */
+	struct hlist_node by_iova;
+	u64 gpa;
+	u64 iova;
+	u64 handle;
+	u32 frames;
+	u32 count;			/* requests that use it */
+	u16 cpu;			/* MAPPING_PENDING: who asks the host */
+	u8 state;
+};
+
+enum {
+	MAPPING_UNUSED,
+	MAPPING_PENDING,	/* the host is being asked, by a CPU that has interrupts off */
+	MAPPING_FAILED,		/* the host refused; only the CPU that asked knows of it */
+	MAPPING_LIVE,
+	MAPPING_DYING,		/* found by nobody; the host is about to be told */
+};
+
+struct adma_bucket {
+	raw_spinlock_t lock;
+	struct hlist_head head;
+};
+
+#define ADMA_SHARDS	16
+
+struct adma_shard {
+	raw_spinlock_t lock;
+	struct hlist_head unused;
+} ____cacheline_aligned_in_smp;
+
+struct adma_counters {
+	u64 requests;		/* pieces of memory a driver asked for */
+	u64 hits;		/* of these, answered without the host */
+	u64 maps;		/* mappings the host made */
+	u64 unmaps;
+	u64 doorbells;
+	u64 failures;
+};
+
+struct adma_function;
+
+struct adma_table {
+	struct adma_channel *ch;
+	struct adma_function *fn;
+	struct adma_mapping *mappings;
+	u32 nr_mappings;
+	struct adma_bucket *by_gpa;
+	struct adma_bucket *by_iova;
+	unsigned int bucket_bits;
+	struct adma_shard shards[ADMA_SHARDS];
+	/* Mappings the host could not drop when told (it was resetting the device), tried again by the work. */
+	raw_spinlock_t stale_lock;	/* innermost */
+	struct hlist_head stale;
+	struct delayed_work stale_work;
+	atomic_t live;
+	atomic_t live_peak;
+	atomic64_t bytes;
+	atomic64_t bytes_peak;
+	struct adma_counters __percpu *counters;
+};
+
+#define ADMA_BATCH	32	/* requests that share a doorbell */
+
+struct adma_want {
+	u64 gpa;			/* multiple of the granule */
+	u32 frames;
+	struct adma_mapping *mapping;	/* out */
+};
+
+/* Mappings on their way out: at most one doorbell per ADMA_BATCH of them. */
+struct adma_dying {
+	struct adma_mapping *mapping[ADMA_BATCH];
+	unsigned int count;
+};
+
+int adma_table_init(struct adma_table *t, struct adma_channel *ch, struct adma_function *fn, u32 nr_mappings);
+/* No driver is left that could map.  Unmaps what the last one left behind and returns how much that was. */
+unsigned int adma_table_clear(struct adma_table *t);
+void adma_table_destroy(struct adma_table *t);
+
+/* All wants (at most ADMA_BATCH) or none.  0, or a negative errno. */
+int adma_table_get(struct adma_table *t, struct adma_want *wants, unsigned int count);
+/* False when no mapping begins in the frame of iova. */
+bool adma_table_put(struct adma_table *t, struct adma_dying *dying, dma_addr_t iova, size_t size);
+void adma_table_put_done(struct adma_table *t, struct adma_dying *dying);
+void adma_table_count_failure(struct adma_table *t);
+void adma_table_sum(struct adma_table *t, struct adma_counters *sum);
+
+static inline u32 adma_frames_of(const struct adma_channel *ch, u64 addr, size_t size)
+{
+	u64 granule = 1ULL << ch->granule_shift;
+
+	return ((addr & (granule - 1)) + size + granule - 1) >> ch->granule_shift;
+}
+
+/* apple_dma_function.c: claims functions and lends them to drivers. */
+
+struct adma_companion {
+	struct list_head node;		/* adma_lock */
+	struct list_head functions;	/* adma_lock */
+	struct adma_channel ch;
+	struct pci_dev *pdev;
+	struct dentry *debugfs;
+};
+
+struct adma_function {
+	struct dma_map_ops ops;		/* dev->dma_ops of the function; finds us again */
+	struct list_head node;		/* adma_lock */
+	struct adma_companion *companion;
+	struct pci_dev *pdev;		/* counted */
+	u32 index;
+	/* The rest is written under device_lock of the function, while no driver uses it. */
+	u32 generation;			/* of the companion, when we last knew the claim to be good */
+	bool claimed;
+	bool bound;			/* a driver uses the ops; we hold a reference on the module for it */
+	u64 iova_first;
+	u64 iova_last;
+	u64 bytes_max;
+	struct adma_table table;
+	struct dentry *debugfs;
+};
+
+/* What the companion says of its function at that index: 0, or a negative errno when there is none. */
+int adma_function_query(struct adma_companion *companion, u32 index, unsigned int *bdf, u32 *state);
+/*
+ * Make the function ready for a driver: no driver without the companion, the
+ * claim, the table.  The caller holds device_lock of pdev, or knows that no
+ * driver can be bound to it yet.
+ */
+struct adma_function *adma_function_create(struct adma_companion *companion, u32 index, struct pci_dev *pdev);
+/* A driver is about to be probed. */
+void adma_function_bind(struct adma_function *fn);
+/* Its probe has failed, and it may still free memory (released == false), or it is gone. */
+void adma_function_unbind(struct adma_function *fn, bool released);
+/* No driver is bound.  The host gates the function again. */
+void adma_function_destroy(struct adma_function *fn);
+
+/* apple_dma_ops.c */
+extern const struct dma_map_ops adma_ops;
+
+#endif
