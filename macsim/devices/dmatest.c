@@ -14,17 +14,17 @@
 
 #include <string.h>
 
-#define CHUNK_BYTES	(128 * 1024)
-#define POLL_BYTES	(4 * 1024 * 1024)	/* payload after which a poll returns */
-#define POLL_DESCS	64
-#define POLL_INTERRUPTS	256
+#define CHUNK_BYTES     (128 * 1024)
+#define POLL_BYTES      (4 * 1024 * 1024) /* payload after which a poll returns */
+#define POLL_DESCS      64
+#define POLL_INTERRUPTS 256
 
 struct queue {
 	uint64_t ring, completions;
 	uint32_t size, vector;
-	uint32_t status;	/* DMATEST_Q_STATUS; nothing else is valid unless it is ENABLED */
+	uint32_t status; /* DMATEST_Q_STATUS; nothing else is valid unless it is ENABLED */
 	uint32_t consumed;
-	bool persisting;	/* the ring has stopped at `persist` */
+	bool persisting; /* the ring has stopped at `persist` */
 	struct dmatest_desc persist;
 };
 
@@ -42,7 +42,7 @@ struct dmatest {
 /* A scatter list on the way through it. */
 struct cursor {
 	const struct dmatest_segment *segment;
-	unsigned left;		/* segments, this one included */
+	unsigned left; /* segments, this one included */
 	uint32_t offset;
 };
 
@@ -178,7 +178,7 @@ static enum dmatest_status fetch_list(struct sim_function *f, const struct dmate
 		held += out[i].length;
 	if (held < length)
 		return DMATEST_E_SEGMENTS;
-	*c = (struct cursor){ .segment = out, .left = nr };
+	*c = (struct cursor){.segment = out, .left = nr};
 	return DMATEST_OK;
 }
 
@@ -196,7 +196,7 @@ static enum dmatest_status transfer(struct sim_function *f, const struct dmatest
 {
 	struct dmatest *d = sim_state(f);
 	bool reads = desc->op != DMATEST_OP_FILL, writes = desc->op != DMATEST_OP_CHECKSUM;
-	struct cursor src = { 0 }, dst = { 0 };
+	struct cursor src = {0}, dst = {0};
 	enum dmatest_status status = DMATEST_OK;
 	uint32_t left = desc->length;
 	uint64_t failed = 0;
@@ -309,7 +309,7 @@ static bool run_one(struct sim_function *f, struct queue *q, uint64_t *payload)
 {
 	struct dmatest *d = sim_state(f);
 	struct dmatest_desc desc;
-	struct dmatest_completion record = { .sequence = q->consumed + 1 };
+	struct dmatest_completion record = {.sequence = q->consumed + 1};
 	uint64_t before = d->read + d->written;
 
 	if (!sim_dma_read(f, q->ring + (uint64_t)(q->consumed % q->size) * sizeof(desc), &desc, sizeof(desc))) {
@@ -327,7 +327,7 @@ static bool run_one(struct sim_function *f, struct queue *q, uint64_t *payload)
 	}
 	q->consumed++;
 	if (desc.flags & DMATEST_F_IRQ) {
-		publish(f);	/* whoever the interrupt wakes finds registers that include this descriptor */
+		publish(f); /* whoever the interrupt wakes finds registers that include this descriptor */
 		raise(f, q->vector);
 	}
 	if (desc.op == DMATEST_OP_PERSIST && record.status == DMATEST_OK) {
@@ -347,7 +347,7 @@ static bool queue_poll(struct sim_function *f, unsigned index, uint64_t *payload
 	if (!wanted) {
 		bool was = q->status;
 
-		*q = (struct queue){ 0 };
+		*q = (struct queue){0};
 		return was;
 	}
 	if (!q->status) {
@@ -403,7 +403,7 @@ static bool reset_poll(struct sim_function *f)
 	for (unsigned q = 0; q < d->queues; q++) {
 		sim_store32(reg(f, DMATEST_QUEUE(q) + DMATEST_Q_CONTROL), 0);
 		sim_store32(reg(f, DMATEST_DOORBELL(q)), 0);
-		d->queue[q] = (struct queue){ 0 };
+		d->queue[q] = (struct queue){0};
 	}
 	d->descs = d->errors = d->read = d->written = d->irqs = 0;
 	d->reset_done = wanted;

@@ -28,42 +28,42 @@
 #include <unistd.h>
 
 /* Registers of BAR 0 */
-#define REG_CAP_LO	0x00
-#define REG_CAP_HI	0x04
-#define REG_VS		0x08
-#define REG_INTMS	0x0c
-#define REG_INTMC	0x10
-#define REG_CC		0x14
-#define  CC_EN		 0x1u
-#define  CC_CSS(v)	 ((v) >> 4 & 7)
-#define  CC_MPS(v)	 ((v) >> 7 & 0xf)
-#define  CC_AMS(v)	 ((v) >> 11 & 7)
-#define  CC_SHN(v)	 ((v) >> 14 & 3)
-#define REG_CSTS	0x1c
-#define  CSTS_RDY	 0x1u
-#define  CSTS_CFS	 0x2u
-#define  CSTS_SHST	 0xcu
-#define  CSTS_SHUT_DOWN	 0x8u
-#define REG_AQA		0x24
-#define REG_ASQ		0x28
-#define REG_ACQ		0x30
+#define REG_CAP_LO        0x00
+#define REG_CAP_HI        0x04
+#define REG_VS            0x08
+#define REG_INTMS         0x0c
+#define REG_INTMC         0x10
+#define REG_CC            0x14
+#define CC_EN             0x1u
+#define CC_CSS(v)         ((v) >> 4 & 7)
+#define CC_MPS(v)         ((v) >> 7 & 0xf)
+#define CC_AMS(v)         ((v) >> 11 & 7)
+#define CC_SHN(v)         ((v) >> 14 & 3)
+#define REG_CSTS          0x1c
+#define CSTS_RDY          0x1u
+#define CSTS_CFS          0x2u
+#define CSTS_SHST         0xcu
+#define CSTS_SHUT_DOWN    0x8u
+#define REG_AQA           0x24
+#define REG_ASQ           0x28
+#define REG_ACQ           0x30
 #define REG_READ_ONLY_END 0x40
-#define REG_DOORBELLS	0x1000
+#define REG_DOORBELLS     0x1000
 
-#define BAR_BYTES	0x4000
-#define BAR0_TABLE	0x2000
-#define BAR0_PBA	0x3000
-#define BAR4_PBA	0x2000
+#define BAR_BYTES  0x4000
+#define BAR0_TABLE 0x2000
+#define BAR0_PBA   0x3000
+#define BAR4_PBA   0x2000
 
-#define CAP_LO	(0x0f000000u | 0x00010000u | (NVME_MAX_ENTRIES - 1))	/* TO 7.5 s, CQR, MQES */
-#define CAP_HI	(NVME_MAX_PAGE_SHIFT << 20 | 1u << 5)			/* MPSMAX, CSS: NVM */
+#define CAP_LO (0x0f000000u | 0x00010000u | (NVME_MAX_ENTRIES - 1)) /* TO 7.5 s, CQR, MQES */
+#define CAP_HI (NVME_MAX_PAGE_SHIFT << 20 | 1u << 5)                /* MPSMAX, CSS: NVM */
 
 /* Error events, "Asynchronous Event Information - Error Status" */
-#define EVENT_BAD_DOORBELL_REGISTER	0
-#define EVENT_BAD_DOORBELL_VALUE	1
+#define EVENT_BAD_DOORBELL_REGISTER 0
+#define EVENT_BAD_DOORBELL_VALUE    1
 
-#define POLL_COMMANDS	64
-#define POLL_BYTES	(4 * 1024 * 1024)
+#define POLL_COMMANDS 64
+#define POLL_BYTES    (4 * 1024 * 1024)
 
 /* Registers */
 
@@ -115,7 +115,8 @@ static void interrupts_poll(struct sim_function *f)
 {
 	struct nvme *n = sim_state(f);
 	uint32_t set = sim_load32(reg(f, REG_INTMS));
-	uint32_t clear = __atomic_exchange_n((volatile uint32_t *)(volatile void *)reg(f, REG_INTMC), 0, __ATOMIC_ACQ_REL);
+	uint32_t clear =
+		__atomic_exchange_n((volatile uint32_t *)(volatile void *)reg(f, REG_INTMC), 0, __ATOMIC_ACQ_REL);
 	bool level = false;
 
 	n->interrupt_mask |= set;
@@ -257,8 +258,8 @@ static bool doorbells_poll(struct sim_function *f)
 static bool events_poll(struct sim_function *f)
 {
 	struct nvme *n = sim_state(f);
-	unsigned event = n->events & 1u << EVENT_BAD_DOORBELL_REGISTER ? EVENT_BAD_DOORBELL_REGISTER :
-									 EVENT_BAD_DOORBELL_VALUE;
+	unsigned event =
+		n->events & 1u << EVENT_BAD_DOORBELL_REGISTER ? EVENT_BAD_DOORBELL_REGISTER : EVENT_BAD_DOORBELL_VALUE;
 	const uint32_t error_log = 1;
 
 	if (!n->events || n->events_masked || !n->aers || nvme_cq_full(&n->cq[0]))
@@ -311,7 +312,7 @@ static void enable(struct sim_function *f, uint32_t cc)
 		fatal(f, "AQA, ASQ or ACQ does not describe admin queues");
 		return;
 	}
-	n->sq[0] = (struct nvme_sq){ .valid = true, .base = asq, .entries = sq_entries };
+	n->sq[0] = (struct nvme_sq){.valid = true, .base = asq, .entries = sq_entries};
 	n->cq[0] = (struct nvme_cq){
 		.valid = true,
 		.interrupts = true,

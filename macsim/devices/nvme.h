@@ -11,22 +11,22 @@
 
 #include "model.h"
 
-#define NVME_VERSION		0x00010400u
-#define NVME_MAX_QUEUES		64	/* I/O queue pairs */
-#define NVME_MAX_VECTORS	128
-#define NVME_MAX_ENTRIES	1024	/* CAP.MQES + 1 */
-#define NVME_MIN_PAGE		4096u	/* CAP.MPSMIN */
-#define NVME_MAX_PAGE_SHIFT	4	/* CAP.MPSMAX: 64 KiB */
-#define NVME_MAX_TRANSFER	(2u * 1024 * 1024)
-#define NVME_MAX_SEGMENTS	(NVME_MAX_TRANSFER / NVME_MIN_PAGE + 1)
-#define NVME_CHUNK_BYTES	(128 * 1024)
-#define NVME_AER_LIMIT		4
-#define NVME_NSID		1
-#define NVME_NSID_ALL		0xffffffffu
+#define NVME_VERSION        0x00010400u
+#define NVME_MAX_QUEUES     64 /* I/O queue pairs */
+#define NVME_MAX_VECTORS    128
+#define NVME_MAX_ENTRIES    1024  /* CAP.MQES + 1 */
+#define NVME_MIN_PAGE       4096u /* CAP.MPSMIN */
+#define NVME_MAX_PAGE_SHIFT 4     /* CAP.MPSMAX: 64 KiB */
+#define NVME_MAX_TRANSFER   (2u * 1024 * 1024)
+#define NVME_MAX_SEGMENTS   (NVME_MAX_TRANSFER / NVME_MIN_PAGE + 1)
+#define NVME_CHUNK_BYTES    (128 * 1024)
+#define NVME_AER_LIMIT      4
+#define NVME_NSID           1
+#define NVME_NSID_ALL       0xffffffffu
 
 struct nvme_command {
 	uint8_t opcode;
-	uint8_t flags;		/* FUSE, PSDT */
+	uint8_t flags; /* FUSE, PSDT */
 	uint16_t cid;
 	uint32_t nsid;
 	uint64_t reserved, mptr, prp1, prp2;
@@ -37,7 +37,7 @@ struct nvme_completion {
 	uint32_t dw0, dw1;
 	uint16_t sq_head, sq_id;
 	uint16_t cid;
-	uint16_t status;	/* bit 0: phase */
+	uint16_t status; /* bit 0: phase */
 };
 
 /* Status code type in bits 10:8, status code in 7:0. */
@@ -62,18 +62,18 @@ enum nvme_status {
 	NVME_FEATURE_NOT_CHANGEABLE = 0x10e,
 	NVME_WRITE_FAULT = 0x280,
 	NVME_READ_ERROR = 0x281,
-	NVME_NO_COMPLETION = 0xffff,	/* inside the model only: the command stays pending */
+	NVME_NO_COMPLETION = 0xffff, /* inside the model only: the command stays pending */
 };
 
-#define NVME_DNR 0x4000	/* do not retry, in the 15-bit status field */
+#define NVME_DNR 0x4000 /* do not retry, in the 15-bit status field */
 
 struct nvme_cq {
 	bool valid, interrupts;
-	bool posted;		/* since the last message */
+	bool posted; /* since the last message */
 	bool phase;
 	uint64_t base;
 	uint32_t entries, head, tail;
-	uint32_t doorbell;	/* last value seen; a bad one is reported once */
+	uint32_t doorbell; /* last value seen; a bad one is reported once */
 	uint16_t vector;
 };
 
@@ -114,7 +114,7 @@ struct nvme_data {
 struct nvme {
 	/* Constant after init(). */
 	int fd;
-	uint64_t blocks;	/* logical blocks of the namespace */
+	uint64_t blocks; /* logical blocks of the namespace */
 	unsigned block_shift;
 	unsigned queues, vectors;
 	uint32_t max_transfer;
@@ -122,17 +122,17 @@ struct nvme {
 	uint64_t eui64;
 
 	/* Since the last reset; all of it is cleared there. */
-	uint32_t cc, csts;	/* as last obeyed, as published */
-	uint32_t page;		/* bytes, CC.MPS */
+	uint32_t cc, csts; /* as last obeyed, as published */
+	uint32_t page;     /* bytes, CC.MPS */
 	uint32_t interrupt_mask;
-	unsigned turn;		/* which I/O queue is served first in this poll */
+	unsigned turn; /* which I/O queue is served first in this poll */
 	struct nvme_sq sq[NVME_MAX_QUEUES + 1];
 	struct nvme_cq cq[NVME_MAX_QUEUES + 1];
 	uint32_t features[NVME_NUM_FEATURES];
-	unsigned aers;		/* pending Asynchronous Event Requests */
+	unsigned aers; /* pending Asynchronous Event Requests */
 	uint16_t aer_cid[NVME_AER_LIMIT];
-	uint32_t events;	/* bit per error event information, waiting to be reported */
-	bool events_masked;	/* reported, log page not read yet */
+	uint32_t events;    /* bit per error event information, waiting to be reported */
+	bool events_masked; /* reported, log page not read yet */
 
 	/* SMART, since the machine started. */
 	uint64_t reads, writes, read_bytes, written_bytes, errors, power_on_ns, unsafe_shutdowns;
@@ -149,7 +149,7 @@ bool nvme_post(struct sim_function *f, unsigned sqid, uint16_t cid, enum nvme_st
 
 /* nvme_io.c: every transfer of a command starts with nvme_data_map(). */
 enum nvme_status nvme_data_map(struct sim_function *f, const struct nvme_command *cmd, uint32_t bytes);
-enum nvme_status nvme_data_in(struct sim_function *f, void *to, uint32_t bytes);	  /* from the host */
+enum nvme_status nvme_data_in(struct sim_function *f, void *to, uint32_t bytes);          /* from the host */
 enum nvme_status nvme_data_out(struct sim_function *f, const void *from, uint32_t bytes); /* to the host */
 enum nvme_status nvme_io_command(struct sim_function *f, const struct nvme_command *cmd);
 void nvme_flush(struct sim_function *f);

@@ -21,12 +21,12 @@ enum admin_opcode {
 enum identify_cns { CNS_NAMESPACE = 0, CNS_CONTROLLER = 1, CNS_ACTIVE_LIST = 2, CNS_DESCRIPTORS = 3 };
 enum log_page { LOG_ERROR = 1, LOG_SMART = 2, LOG_FIRMWARE = 3, LOG_CHANGED = 4, LOG_EFFECTS = 5 };
 
-#define PAGE_BYTES	4096
-#define ERROR_ENTRIES	1
-#define KELVIN		310
-#define QUEUE_CONTIGUOUS 0x1u	/* Create Queue, CDW11 */
+#define PAGE_BYTES       4096
+#define ERROR_ENTRIES    1
+#define KELVIN           310
+#define QUEUE_CONTIGUOUS 0x1u /* Create Queue, CDW11 */
 #define QUEUE_INTERRUPTS 0x2u
-#define FIRMWARE	"1.0     "
+#define FIRMWARE         "1.0     "
 
 static void put16(uint8_t *p, uint16_t v)
 {
@@ -67,50 +67,50 @@ static void identify_controller(const struct nvme *n, uint8_t *p)
 
 	while (NVME_MIN_PAGE << mdts < n->max_transfer)
 		mdts++;
-	put16(p + 0, 0x1b36);			/* VID */
-	put16(p + 2, 0x1b36);			/* SSVID */
+	put16(p + 0, 0x1b36); /* VID */
+	put16(p + 2, 0x1b36); /* SSVID */
 	put_text(p + 4, 20, n->serial);
 	put_text(p + 24, 40, n->model_name);
 	put_text(p + 64, 8, FIRMWARE);
-	p[72] = 6;				/* RAB */
+	p[72] = 6; /* RAB */
 	p[77] = (uint8_t)mdts;
 	put32(p + 80, NVME_VERSION);
-	p[111] = 1;				/* CNTRLTYPE: I/O controller */
-	p[258] = 3;				/* ACL, 0's based */
-	p[259] = NVME_AER_LIMIT - 1;		/* AERL, 0's based */
-	p[260] = 3;				/* FRMW: one slot, read-only */
-	p[261] = 0x6;				/* LPA: effects log, extended data */
+	p[111] = 1;                  /* CNTRLTYPE: I/O controller */
+	p[258] = 3;                  /* ACL, 0's based */
+	p[259] = NVME_AER_LIMIT - 1; /* AERL, 0's based */
+	p[260] = 3;                  /* FRMW: one slot, read-only */
+	p[261] = 0x6;                /* LPA: effects log, extended data */
 	p[262] = ERROR_ENTRIES - 1;
-	put16(p + 266, 343);			/* WCTEMP */
-	put16(p + 268, 353);			/* CCTEMP */
-	p[512] = 0x66;				/* SQES: 64 bytes */
-	p[513] = 0x44;				/* CQES: 16 bytes */
-	put32(p + 516, 1);			/* NN */
-	put16(p + 520, 0x000c);			/* ONCS: Dataset Management, Write Zeroes */
-	p[525] = 0x07;				/* VWC: present, Flush may name all namespaces */
+	put16(p + 266, 343);    /* WCTEMP */
+	put16(p + 268, 353);    /* CCTEMP */
+	p[512] = 0x66;          /* SQES: 64 bytes */
+	p[513] = 0x44;          /* CQES: 16 bytes */
+	put32(p + 516, 1);      /* NN */
+	put16(p + 520, 0x000c); /* ONCS: Dataset Management, Write Zeroes */
+	p[525] = 0x07;          /* VWC: present, Flush may name all namespaces */
 	snprintf((char *)p + 768, 256, "nqn.2014-08.org.nvmexpress:uuid:%08x-%04x-8%03x-8000-%012llx",
 		 (unsigned)(n->eui64 >> 32), (unsigned)(n->eui64 >> 16 & 0xffff), (unsigned)(n->eui64 & 0xfff),
 		 (unsigned long long)(n->eui64 & 0xffffffffffffULL)); /* SUBNQN */
-	put16(p + 2048, 500);			/* PSD0: 5 W */
+	put16(p + 2048, 500);                                         /* PSD0: 5 W */
 }
 
 static void identify_namespace(const struct nvme *n, uint8_t *p)
 {
-	put64(p + 0, n->blocks);	/* NSZE */
-	put64(p + 8, n->blocks);	/* NCAP */
-	put64(p + 16, n->blocks);	/* NUSE */
-	p[33] = 0x09;			/* DLFEAT: deallocated blocks read as zeroes */
+	put64(p + 0, n->blocks);  /* NSZE */
+	put64(p + 8, n->blocks);  /* NCAP */
+	put64(p + 16, n->blocks); /* NUSE */
+	p[33] = 0x09;             /* DLFEAT: deallocated blocks read as zeroes */
 	put_be64(p + 120, n->eui64);
-	p[130] = (uint8_t)n->block_shift;	/* LBAF0.LBADS */
+	p[130] = (uint8_t)n->block_shift; /* LBAF0.LBADS */
 }
 
 static void identify_descriptors(const struct nvme *n, uint8_t *p)
 {
-	p[0] = 1;	/* EUI-64 */
+	p[0] = 1; /* EUI-64 */
 	p[1] = 8;
 	put_be64(p + 4, n->eui64);
 	p += 12;
-	p[0] = 3;	/* UUID, version 8 */
+	p[0] = 3; /* UUID, version 8 */
 	p[1] = 16;
 	put_be64(p + 4, n->eui64);
 	put_be64(p + 12, ~n->eui64);
@@ -122,7 +122,7 @@ static enum nvme_status identify(struct sim_function *f, const struct nvme_comma
 {
 	struct nvme *n = sim_state(f);
 	enum nvme_status status = nvme_data_map(f, cmd, PAGE_BYTES);
-	uint8_t page[PAGE_BYTES] = { 0 };
+	uint8_t page[PAGE_BYTES] = {0};
 
 	if (status != NVME_OK)
 		return status;
@@ -157,13 +157,13 @@ static enum nvme_status identify(struct sim_function *f, const struct nvme_comma
 static void log_smart(const struct nvme *n, uint8_t *p)
 {
 	put16(p + 1, KELVIN);
-	p[3] = 100;						/* available spare, percent */
-	p[4] = 10;						/* its threshold */
-	put64(p + 32, (n->read_bytes + 511999) / 512000);	/* thousands of 512-byte units */
+	p[3] = 100;                                       /* available spare, percent */
+	p[4] = 10;                                        /* its threshold */
+	put64(p + 32, (n->read_bytes + 511999) / 512000); /* thousands of 512-byte units */
 	put64(p + 48, (n->written_bytes + 511999) / 512000);
 	put64(p + 64, n->reads);
 	put64(p + 80, n->writes);
-	put64(p + 112, 1);					/* power cycles */
+	put64(p + 112, 1); /* power cycles */
 	put64(p + 128, (sim_now_ns() - n->power_on_ns) / 3600000000000ULL);
 	put64(p + 144, n->unsafe_shutdowns);
 	put64(p + 176, n->errors);
@@ -171,10 +171,10 @@ static void log_smart(const struct nvme *n, uint8_t *p)
 
 static void log_effects(uint8_t *p)
 {
-	static const uint8_t admin[] = { ADMIN_DELETE_SQ, ADMIN_CREATE_SQ,    ADMIN_GET_LOG_PAGE, ADMIN_DELETE_CQ,
-					 ADMIN_CREATE_CQ, ADMIN_IDENTIFY,     ADMIN_ABORT,	  ADMIN_SET_FEATURES,
-					 ADMIN_GET_FEATURES, ADMIN_ASYNC_EVENT };
-	static const uint8_t plain[] = { 0x00, 0x02 }, changes_blocks[] = { 0x01, 0x08, 0x09 };
+	static const uint8_t admin[] = {ADMIN_DELETE_SQ,    ADMIN_CREATE_SQ,  ADMIN_GET_LOG_PAGE, ADMIN_DELETE_CQ,
+					ADMIN_CREATE_CQ,    ADMIN_IDENTIFY,   ADMIN_ABORT,        ADMIN_SET_FEATURES,
+					ADMIN_GET_FEATURES, ADMIN_ASYNC_EVENT};
+	static const uint8_t plain[] = {0x00, 0x02}, changes_blocks[] = {0x01, 0x08, 0x09};
 
 	for (unsigned i = 0; i < sizeof(admin); i++)
 		put32(p + 4 * admin[i], 1);
@@ -190,7 +190,7 @@ static enum nvme_status get_log_page(struct sim_function *f, const struct nvme_c
 	uint64_t dwords = ((uint64_t)(cmd->cdw11 & 0xffff) << 16 | cmd->cdw10 >> 16) + 1;
 	uint64_t offset = cmd->cdw12 | (uint64_t)cmd->cdw13 << 32;
 	bool retain = cmd->cdw10 & 0x8000;
-	uint8_t page[2 * PAGE_BYTES] = { 0 };	/* longer than any log: what is beyond one reads as zeroes */
+	uint8_t page[2 * PAGE_BYTES] = {0}; /* longer than any log: what is beyond one reads as zeroes */
 	uint32_t bytes, length;
 	enum nvme_status status;
 
@@ -302,7 +302,7 @@ static enum nvme_status check_queue(const struct nvme *n, const struct nvme_comm
 		return NVME_INVALID_QUEUE_ID;
 	if (entries < 2 || entries > NVME_MAX_ENTRIES)
 		return NVME_INVALID_QUEUE_SIZE;
-	if (!(cmd->cdw11 & QUEUE_CONTIGUOUS))	/* CAP.CQR */
+	if (!(cmd->cdw11 & QUEUE_CONTIGUOUS)) /* CAP.CQR */
 		return NVME_INVALID_FIELD;
 	if (cmd->prp1 & (n->page - 1))
 		return NVME_INVALID_PRP_OFFSET;
@@ -317,7 +317,7 @@ static enum nvme_status create_cq(struct sim_function *f, const struct nvme_comm
 
 	if (status != NVME_OK)
 		return status;
-	if ((n->cc >> 20 & 0xf) != 4)	/* CC.IOCQES */
+	if ((n->cc >> 20 & 0xf) != 4) /* CC.IOCQES */
 		return NVME_INVALID_QUEUE_SIZE;
 	if (cmd->cdw11 & QUEUE_INTERRUPTS && cmd->cdw11 >> 16 >= n->vectors)
 		return NVME_INVALID_VECTOR;
@@ -341,7 +341,7 @@ static enum nvme_status create_sq(struct sim_function *f, const struct nvme_comm
 
 	if (status != NVME_OK)
 		return status;
-	if ((n->cc >> 16 & 0xf) != 6)	/* CC.IOSQES */
+	if ((n->cc >> 16 & 0xf) != 6) /* CC.IOSQES */
 		return NVME_INVALID_QUEUE_SIZE;
 	if (!cqid || cqid > n->queues || !n->cq[cqid].valid)
 		return NVME_CQ_INVALID;
@@ -361,7 +361,7 @@ static enum nvme_status delete_sq(struct nvme *n, const struct nvme_command *cmd
 
 	if (!qid || qid > n->queues || !n->sq[qid].valid)
 		return NVME_INVALID_QUEUE_ID;
-	n->sq[qid] = (struct nvme_sq){ 0 };
+	n->sq[qid] = (struct nvme_sq){0};
 	return NVME_OK;
 }
 
@@ -374,7 +374,7 @@ static enum nvme_status delete_cq(struct nvme *n, const struct nvme_command *cmd
 	for (unsigned q = 1; q <= n->queues; q++)
 		if (n->sq[q].valid && n->sq[q].cqid == qid)
 			return NVME_INVALID_QUEUE_DELETION;
-	n->cq[qid] = (struct nvme_cq){ 0 };
+	n->cq[qid] = (struct nvme_cq){0};
 	return NVME_OK;
 }
 

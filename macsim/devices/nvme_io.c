@@ -10,8 +10,8 @@
 
 enum io_opcode { IO_FLUSH = 0x00, IO_WRITE = 0x01, IO_READ = 0x02, IO_WRITE_ZEROES = 0x08, IO_DSM = 0x09 };
 
-#define RW_FUA		0x40000000u	/* CDW12 */
-#define DSM_DEALLOCATE	0x4u		/* CDW11 */
+#define RW_FUA         0x40000000u /* CDW12 */
+#define DSM_DEALLOCATE 0x4u        /* CDW11 */
 
 struct dsm_range {
 	uint32_t attributes, blocks;
@@ -30,7 +30,7 @@ static bool add_segment(struct nvme_data *d, uint64_t address, uint32_t bytes)
 	}
 	if (d->segments == NVME_MAX_SEGMENTS)
 		return false;
-	d->segment[d->segments++] = (struct nvme_segment){ address, bytes };
+	d->segment[d->segments++] = (struct nvme_segment){address, bytes};
 	return true;
 }
 

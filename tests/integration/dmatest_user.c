@@ -142,7 +142,7 @@ int dmatest_map(struct dmatest *d, size_t bytes, struct dmatest_buffer *b)
 
 int dmatest_unmap_dma(struct dmatest *d, struct dmatest_buffer *b)
 {
-	struct vfa_dma_request req = { .op = VFA_DMA_UNMAP, .handle = b->handle };
+	struct vfa_dma_request req = {.op = VFA_DMA_UNMAP, .handle = b->handle};
 	int rc;
 
 	if (!b->handle)
@@ -226,8 +226,8 @@ static int start_interrupts(struct dmatest *d)
 
 int dmatest_open(struct dmatest *d, const char *address)
 {
-	static const struct vfa_callbacks callbacks = { .interrupt = on_interrupt, .gone = on_gone };
-	struct vfa_error err = { .text = "" };
+	static const struct vfa_callbacks callbacks = {.interrupt = on_interrupt, .gone = on_gone};
+	struct vfa_error err = {.text = ""};
 	uint64_t bytes;
 	void *bar;
 	int rc;
@@ -300,9 +300,9 @@ int dmatest_wait(struct dmatest *d, unsigned queue, struct dmatest_completion *o
 	gone = d->gone;
 	pthread_mutex_unlock(&d->lock);
 	if (rc || !done)
-		return failed(d, gone ? -ENODEV : -ETIMEDOUT,
-			      "%s: queue %u: descriptor %u %s, queue status 0x%x", vfa_name(d->dev), queue,
-			      d->completed[queue], done ? "completed without an interrupt" : "did not complete",
+		return failed(d, gone ? -ENODEV : -ETIMEDOUT, "%s: queue %u: descriptor %u %s, queue status 0x%x",
+			      vfa_name(d->dev), queue, d->completed[queue],
+			      done ? "completed without an interrupt" : "did not complete",
 			      dmatest_reg(d, DMATEST_QUEUE(queue) + DMATEST_Q_STATUS));
 	if (out)
 		*out = *record;
@@ -337,8 +337,8 @@ int dmatest_copy(struct dmatest *d, unsigned queue, uint64_t dst, uint64_t src, 
 		.nr_dst = 1,
 		.cookie = dst,
 		.length = bytes,
-		.src = { .address = src, .length = bytes },
-		.dst = { .address = dst, .length = bytes },
+		.src = {.address = src, .length = bytes},
+		.dst = {.address = dst, .length = bytes},
 	};
 
 	return dmatest_run(d, queue, &desc, NULL);
@@ -352,7 +352,7 @@ int dmatest_fill(struct dmatest *d, unsigned queue, uint64_t dst, uint64_t patte
 		.cookie = dst,
 		.pattern = pattern,
 		.length = bytes,
-		.dst = { .address = dst, .length = bytes },
+		.dst = {.address = dst, .length = bytes},
 	};
 
 	return dmatest_run(d, queue, &desc, NULL);
@@ -365,9 +365,9 @@ int dmatest_checksum(struct dmatest *d, unsigned queue, uint64_t src, uint32_t b
 		.nr_src = 1,
 		.cookie = src,
 		.length = bytes,
-		.src = { .address = src, .length = bytes },
+		.src = {.address = src, .length = bytes},
 	};
-	struct dmatest_completion record = { 0 };
+	struct dmatest_completion record = {0};
 	int rc = dmatest_run(d, queue, &desc, &record);
 
 	*result = record.result;

@@ -26,24 +26,25 @@
 
 struct dmatest_buffer {
 	uint8_t *mem;
-	size_t bytes;	/* rounded up to the device's DMA page */
+	size_t bytes; /* rounded up to the device's DMA page */
 	uint64_t iova, handle;
 };
 
 struct dmatest {
 	struct vfa_device *dev;
-	unsigned queues, vectors;	/* usable: what the device has, and what was granted */
-	struct dmatest_buffer rings;	/* per queue: descriptors, then completion records */
+	unsigned queues, vectors;    /* usable: what the device has, and what was granted */
+	struct dmatest_buffer rings; /* per queue: descriptors, then completion records */
 	uint32_t submitted[DMATEST_MAX_QUEUES];
 	uint32_t completed[DMATEST_MAX_QUEUES];
-	pthread_mutex_t lock;		/* guards what callbacks write */
+	pthread_mutex_t lock; /* guards what callbacks write */
 	pthread_cond_t event;
 	uint64_t interrupts[DMATEST_MAX_VECTORS];
 	bool gone;
 	char why[320];
 };
 
-/* Claims the function, maps BAR 0 where possible, turns MSI-X (else MSI) and bus master on, and starts every queue; queue q uses vector q modulo vectors. */
+/* Claims the function, maps BAR 0 where possible, turns MSI-X (else MSI) and bus master on, and starts every queue;
+ * queue q uses vector q modulo vectors. */
 int dmatest_open(struct dmatest *d, const char *address);
 void dmatest_close(struct dmatest *d);
 /* After vfa_reset(): bus master on, queues from the start. Interrupts stay as they were. */
@@ -54,11 +55,12 @@ uint64_t dmatest_stat(struct dmatest *d, uint32_t offset);
 void dmatest_set_reg(struct dmatest *d, uint32_t offset, uint32_t value);
 
 int dmatest_map(struct dmatest *d, size_t bytes, struct dmatest_buffer *b);
-int dmatest_unmap(struct dmatest *d, struct dmatest_buffer *b);	/* DMA mapping and memory */
+int dmatest_unmap(struct dmatest *d, struct dmatest_buffer *b); /* DMA mapping and memory */
 /* Only the DMA mapping: the memory stays, for tests of what a device does after an unmap. */
 int dmatest_unmap_dma(struct dmatest *d, struct dmatest_buffer *b);
 
-/* Queue one descriptor without waiting (at most DMATEST_USER_RING outstanding per queue), and wait for the next completion of that queue by interrupt. */
+/* Queue one descriptor without waiting (at most DMATEST_USER_RING outstanding per queue), and wait for the next
+ * completion of that queue by interrupt. */
 int dmatest_submit(struct dmatest *d, unsigned queue, const struct dmatest_desc *desc);
 int dmatest_wait(struct dmatest *d, unsigned queue, struct dmatest_completion *out, unsigned timeout_ms);
 /* Both, 10 s; the device's error becomes -EIO. out may be NULL. */

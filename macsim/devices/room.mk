@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# PCI functions of the simulated Mac. The simulated kernel links MACSIM_DEVICE_OBJS; each object registers its model by itself.
+
+MACSIM_DEVICE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard macsim/devices/*.c))
+
+# Models driven directly, over a stand-in for the core.
+MACSIM_MODEL_TESTS := $(B)/tests/unit/test_nvme_model $(B)/tests/unit/test_dmatest_model
+MACSIM_MODEL_TEST_OBJS := $(MACSIM_MODEL_TESTS:=.o) $(B)/tests/unit/model_core.o
+
+$(MACSIM_MODEL_TEST_OBJS): CPPFLAGS := -I$(TOP)/macsim/devices
+
+$(MACSIM_MODEL_TESTS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/tests/unit/model_core.o $(MACSIM_DEVICE_OBJS)
+	$(CC) $(LDFLAGS) $^ -lcmocka -o $@
+
+TESTS += $(MACSIM_MODEL_TESTS)
+SAN_TESTS += $(MACSIM_MODEL_TESTS)
