@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stddef.h>
+
+#include "dma_table.h"
+
+/* A window fragments; 1/16 of it stays unused so that a refusal is ours and not the mapper's. */
+#define HEADROOM_SHIFT 4
+
+uint64_t vfa_dma_budget(uint64_t window_bytes)
+{
+	return window_bytes - (window_bytes >> HEADROOM_SHIFT);
+}
+
+static uint64_t handle_of(uint32_t index, uint32_t generation)
+{
+	return (uint64_t)generation << 32 | (index + 1);
+}
+
+static struct vfa_dma_slot *slot_of(struct vfa_dma_table *table, uint64_t handle)
+{
+	uint32_t number = (uint32_t)handle;
+	struct vfa_dma_slot *slot;
+
+	if (number == 0 || number > table->nr_slots)
+		return NULL;
+	slot = &table->slots[number - 1];
+	if (slot->length == 0 || slot->generation != handle >> 32)
+		return NULL;
+	return slot;
+}
+
+static void free_slot(struct vfa_dma_table *table, struct vfa_dma_slot *slot)
+{
+	table->mappings_live--;
+	table->bytes_live -= slot->length;
+	slot->command = NULL;
+	slot->length = 0;
+	slot->generation++;
+	slot->next_free = table->first_free;
+	table->first_free = (uint32_t)(slot - table->slots);
+}
+
+void vfa_dma_table_init(struct vfa_dma_table *table, struct vfa_dma_slot *slots, uint32_t nr_slots,
+			uint32_t mappings_max, uint64_t bytes_max)
+{
+	*table = (struct vfa_dma_table){
+		.slots = slots,
+		.nr_slots = nr_slots,
+		.mappings_max = mappings_max < nr_slots ? mappings_max : nr_slots,
+		.bytes_max = bytes_max,
+	};
+	for (uint32_t i = 0; i < nr_slots; i++)
+		slots[i] = (struct vfa_dma_slot){.generation = 1, .next_free = i + 1};
+}
+
+enum vfa_status vfa_dma_table_reserve(struct vfa_dma_table *table, uint64_t length, uint64_t *handle)
+{
+	struct vfa_dma_slot *slot;
+	uint32_t index = table->first_free;
+
+	if (length == 0)
+		return VFA_E_BAD_RANGE;
+	if (index == table->nr_slots || table->mappings_live >= table->mappings_max) {
+		table->map_failures++;
+		return VFA_E_NO_MAPPINGS;
+	}
+	if (length > table->bytes_max - table->bytes_live) {
+		table->map_failures++;
+		return VFA_E_NO_SPACE;
+	}
+
+	slot = &table->slots[index];
+	table->first_free = slot->next_free;
+	slot->command = NULL;
+	slot->iova = 0;
+	slot->length = length;
+	table->mappings_live++;
+	table->bytes_live += length;
+	*handle = handle_of(index, slot->generation);
+	return VFA_OK;
+}
+
+void vfa_dma_table_commit(struct vfa_dma_table *table, uint64_t handle, void *command, uint64_t iova)
+{
+	struct vfa_dma_slot *slot = slot_of(table, handle);
+
+	slot->command = command;
+	slot->iova = iova;
+	table->maps++;
+	if (table->mappings_live > table->mappings_peak)
+		table->mappings_peak = table->mappings_live;
+	if (table->bytes_live > table->bytes_peak)
+		table->bytes_peak = table->bytes_live;
+}
+
+void vfa_dma_table_cancel(struct vfa_dma_table *table, uint64_t handle)
+{
+	free_slot(table, slot_of(table, handle));
+	table->map_failures++;
+}
+
+static void *take(struct vfa_dma_table *table, struct vfa_dma_slot *slot)
+{
+	void *command = slot->command;
+
+	free_slot(table, slot);
+	table->unmaps++;
+	return command;
+}
+
+void *vfa_dma_table_remove(struct vfa_dma_table *table, uint64_t handle, uint64_t *iova, uint64_t *length)
+{
+	struct vfa_dma_slot *slot = slot_of(table, handle);
+
+	if (!slot || !slot->command)
+		return NULL;
+	*iova = slot->iova;
+	*length = slot->length;
+	return take(table, slot);
+}
+
+void *vfa_dma_table_pop(struct vfa_dma_table *table, uint32_t *cursor)
+{
+	for (; table->mappings_live && *cursor < table->nr_slots; ++*cursor) {
+		struct vfa_dma_slot *slot = &table->slots[*cursor];
+
+		if (slot->command)
+			return take(table, slot);
+	}
+	return NULL;
+}

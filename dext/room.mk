@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The dext: $(B)/dext/VFIOUserPCIDriver, and its logic alone as $(B)/dext/libvfacore.a for tests.
+
+DEXT_CORE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard dext/core/*.c))
+DEXT_CORE := $(B)/dext/libvfacore.a
+DEXT_OBJS := $(patsubst %.cpp,$(B)/%.o,$(wildcard dext/*.cpp))
+DEXT_IIG := $(wildcard dext/*.iig)
+DEXT_HEADERS := $(DEXT_IIG:%.iig=$(B)/%.h)
+DEXT_IIG_OBJS := $(DEXT_IIG:%.iig=$(B)/%.iig.o)
+DEXT := $(B)/dext/VFIOUserPCIDriver
+
+$(DEXT_CORE_OBJS): CPPFLAGS := -I$(TOP)/abi
+$(DEXT_OBJS) $(DEXT_IIG_OBJS): CPPFLAGS = $(DRIVERKIT_CPPFLAGS) -I$(TOP)/abi -I$(TOP)/dext -I$(TOP)/$(B)/dext
+$(DEXT_OBJS) $(DEXT_IIG_OBJS): | $(DEXT_HEADERS)
+
+$(B)/dext/%.h $(B)/dext/%.iig.cpp: dext/%.iig $(IIG_DEPS)
+	@mkdir -p $(@D)
+	$(IIG) $< --out $(@D)
+$(DEXT_IIG_OBJS): $(B)/dext/%.iig.o: $(B)/dext/%.iig.cpp
+	$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c $< -o $@
+
+$(DEXT_CORE): $(DEXT_CORE_OBJS)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(DEXT): $(DEXT_OBJS) $(DEXT_IIG_OBJS) $(DEXT_CORE) $(DRIVERKIT_DEPS)
+	$(CXX) $(LDFLAGS) $(DEXT_OBJS) $(DEXT_IIG_OBJS) $(DEXT_CORE) $(DRIVERKIT_LIBS) -o $@
+
+ALL += $(DEXT)
+
+$(B)/tests/unit/test_dext_core.o: CPPFLAGS := -I$(TOP)/abi -I$(TOP)/dext/core
+$(B)/tests/unit/test_dext_core: $(B)/tests/unit/test_dext_core.o $(DEXT_CORE)
+	$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
+
+TESTS += $(B)/tests/unit/test_dext_core
+SAN_TESTS += $(B)/tests/unit/test_dext_core
