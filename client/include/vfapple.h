@@ -53,7 +53,7 @@ struct vfa_callbacks {
 /* Claim the function.  Waits up to 2 s for a previous owner that is just going away. cb may be NULL. */
 int vfa_open(const char *address, const struct vfa_callbacks *cb, void *opaque,
 	     struct vfa_device **out, struct vfa_error *err);
-/* Releases everything: bus master off, mappings completed.  No callback runs once it has returned. */
+/* Releases everything: bus master off, mappings completed.  No callback runs once it has returned: hold no lock one takes. */
 void vfa_close(struct vfa_device *dev);
 
 const struct vfa_device_info *vfa_info(const struct vfa_device *dev);	/* constant until vfa_close() */
@@ -85,7 +85,8 @@ int vfa_reset(struct vfa_device *dev, enum vfa_reset type, enum vfa_reset *perfo
 /*
  * Interrupts.  *granted <= wanted vectors will be delivered.  A vector is
  * delivered only while enabled; one that fired while disabled is delivered
- * when it is enabled again (once).
+ * when it is enabled (once).  Message vectors start disabled, INTx enabled.
+ * Switching to another type or number needs vfa_irq_disable() first (-EINVAL).
  */
 int vfa_irq_enable(struct vfa_device *dev, enum vfa_irq_type type, unsigned wanted, unsigned *granted);
 void vfa_irq_set_enabled(struct vfa_device *dev, unsigned vector, bool enabled);
