@@ -42,10 +42,21 @@ static VFIOUserPCIUserClient *client_of(OSObject *target)
 #define IVARS(reference)  (static_cast<VFIOUserPCIUserClient_IVars *>(reference))
 #define DEVICE(reference) (IVARS(reference)->device)
 
+/* None of ours is longer than what travels inline, so a caller that offers a descriptor offers too much. */
 static kern_return_t give(IOUserClientMethodArguments *args, const void *bytes, size_t size)
 {
+	if (args->structureOutputDescriptor || size > args->structureOutputMaximumSize)
+		return kIOReturnBadArgument;
 	args->structureOutput = OSData::withBytes(bytes, size);
 	return args->structureOutput ? kIOReturnSuccess : kIOReturnNoMemory;
+}
+
+/* A structure that grows at its end: a caller who knows less of it gets what he knows. */
+static kern_return_t give_known(IOUserClientMethodArguments *args, const void *bytes, size_t size)
+{
+	if (size > args->structureOutputMaximumSize)
+		size = args->structureOutputMaximumSize;
+	return size < sizeof(uint32_t) ? kIOReturnBadArgument : give(args, bytes, size);
 }
 
 static kern_return_t hello(OSObject *, void *reference, IOUserClientMethodArguments *args)
@@ -63,7 +74,7 @@ static kern_return_t hello(OSObject *, void *reference, IOUserClientMethodArgume
 
 static kern_return_t get_info(OSObject *, void *reference, IOUserClientMethodArguments *args)
 {
-	return give(args, &DEVICE(reference)->info, sizeof(DEVICE(reference)->info));
+	return give_known(args, &DEVICE(reference)->info, sizeof(DEVICE(reference)->info));
 }
 
 static kern_return_t get_stats(OSObject *, void *reference, IOUserClientMethodArguments *args)
@@ -71,7 +82,7 @@ static kern_return_t get_stats(OSObject *, void *reference, IOUserClientMethodAr
 	struct vfa_stats stats;
 
 	device_stats(DEVICE(reference), &stats);
-	return give(args, &stats, sizeof(stats));
+	return give_known(args, &stats, sizeof(stats));
 }
 
 static kern_return_t make_irq_page(VFIOUserPCIUserClient_IVars *ivars)
@@ -122,7 +133,7 @@ static kern_return_t config_read_block(OSObject *, void *reference, IOUserClient
 	uint32_t block[VFA_CONFIG_BYTES / 4];
 
 	if (offset % 4 || bytes % 4 || bytes == 0 || offset >= sizeof(block) || bytes > sizeof(block) - offset ||
-	    bytes > args->structureOutputMaximumSize || args->structureOutputDescriptor)
+	    bytes > args->structureOutputMaximumSize)
 		return kIOReturnBadArgument;
 	for (uint64_t i = 0; i < bytes; i += 4)
 		device_config_read(DEVICE(reference), offset + i, 4, &block[i / 4]);
@@ -206,9 +217,9 @@ static kern_return_t dma_unmap_all(OSObject *, void *reference, IOUserClientMeth
 
 /* function, completion, scalars in, structure in, scalars out, structure out */
 static const Method methods[VFA_NUM_SELECTORS] = {
-	/* VFA_HELLO */ {{hello, SYNC, 0, sizeof(vfa_hello), 0, sizeof(vfa_hello)}, NEEDS_NOTHING},
-	/* VFA_GET_INFO */ {{get_info, SYNC, 0, 0, 0, sizeof(vfa_device_info)}, NEEDS_HELLO},
-	/* VFA_GET_STATS */ {{get_stats, SYNC, 0, 0, 0, sizeof(vfa_stats)}, NEEDS_HELLO},
+	/* VFA_HELLO */ {{hello, SYNC, 0, sizeof(vfa_hello), 0, VARIABLE}, NEEDS_NOTHING},
+	/* VFA_GET_INFO */ {{get_info, SYNC, 0, 0, 0, VARIABLE}, NEEDS_HELLO},
+	/* VFA_GET_STATS */ {{get_stats, SYNC, 0, 0, 0, VARIABLE}, NEEDS_HELLO},
 	/* VFA_CLAIM */ {{claim, SYNC, 0, 0, 0, 0}, NEEDS_HELLO},
 	/* VFA_RELEASE */ {{release_device, SYNC, 0, 0, 0, 0}, NEEDS_OWNER},
 	/* VFA_CONFIG_READ */ {{config_read, SYNC, 2, 0, 1, 0}, NEEDS_IDLE_DEVICE},
@@ -222,7 +233,7 @@ static const Method methods[VFA_NUM_SELECTORS] = {
 	/* VFA_IRQ_DISABLE */ {{irq_disable, SYNC, 0, 0, 0, 0}, NEEDS_OWNER},
 	/* VFA_IRQ_NOTIFY */ {{irq_notify, ASYNC, 0, 0, 0, 0}, NEEDS_OWNER},
 	/* VFA_IRQ_UNMASK */ {{irq_unmask, SYNC, 0, 0, 0, 0}, NEEDS_OWNER},
-	/* VFA_DMA_SUBMIT */ {{dma_submit, SYNC, 0, VARIABLE, 0, sizeof(vfa_dma_results)}, NEEDS_OWNER},
+	/* VFA_DMA_SUBMIT */ {{dma_submit, SYNC, 0, VARIABLE, 0, VARIABLE}, NEEDS_OWNER},
 	/* VFA_DMA_UNMAP_ALL */ {{dma_unmap_all, SYNC, 0, 0, 1, 0}, NEEDS_OWNER},
 };
 
