@@ -130,7 +130,7 @@ enum dmatest_status {
 struct dmatest_completion {
 	__le64 cookie;
 	__le64 result;		/* COPY, CHECKSUM: FNV-1a, 64 bits, of the source bytes */
-	__le64 error_address;	/* start of the segment that failed */
+	__le64 error_address;	/* where the segment, or list, that failed begins */
 	__le32 status;		/* enum dmatest_status */
 	__le32 sequence;	/* written last: the descriptor's index, free-running, plus one */
 };

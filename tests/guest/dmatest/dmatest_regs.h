@@ -1,0 +1,1 @@
+../../../macsim/devices/dmatest_regs.h
