@@ -18,7 +18,7 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cp -p "$src"/Kbuild "$src"/*.[ch] "$out"
 mkdir -p "$out/abi"
-cp -p abi/apple_dma.h "$out/abi"
+cp -p abi/*.h "$out/abi"
 
 make=(make -s -C "$(readlink -f "$kernel/headers")" M="$out" KBUILD_MODPOST_WARN= W=1)
 case $version in
@@ -32,9 +32,14 @@ else
 fi
 [ -z "${SPARSE:-}" ] || make+=(C=2)
 log=$out/build.log
+rm -f "$out"/*.ko
 # A make above us must not hand its variables down.
 if ! env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS "${make[@]}" modules >"$log" 2>&1; then
 	cat "$log" >&2
 	exit 1
 fi
+case $arch in
+"$(uname -m)") strip -g "$out"/*.ko ;;
+*) $arch-linux-gnu-strip -g "$out"/*.ko ;;
+esac
 grep -vE '^(Skipping BTF|make)|warning: the compiler differs|The kernel was built by|You are using' "$log" || true

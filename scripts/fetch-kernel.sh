@@ -4,8 +4,8 @@
 #
 #   scripts/fetch-kernel.sh 6.1|6.12 [arm64|amd64]
 #
-# Fills build/kernels/VERSION (VERSION-amd64): vmlinuz, release (the `uname -r`), modules/ (as in /lib/modules/RELEASE)
-# and headers/ (KDIR for scripts/build-module.sh).  The newest build of that version in the archive is taken.
+# Fills build/kernels/VERSION (VERSION-amd64): release (the `uname -r`), headers/ (KDIR for scripts/build-module.sh) and,
+# for arm64, vmlinuz and modules/ (as in /lib/modules/RELEASE).  The newest build in the archive is taken.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,7 +56,9 @@ echo "fetching kernel $release"
 (
 	cd "$tmp/debs"
 	log=$tmp/log
-	apt-get $guest -q download "$image=$meta_version" "$headers=$meta_version" "$common=$meta_version" >"$log" 2>&1 &&
+	packages=("$headers=$meta_version" "$common=$meta_version")
+	[ "$arch" != arm64 ] || packages+=("$image=$meta_version")
+	apt-get $guest -q download "${packages[@]}" >"$log" 2>&1 &&
 		apt-get $host -q download "$kbuild=$meta_version" >>"$log" 2>&1 ||
 		fail "cannot download kernel $release: $(grep -m1 '^E:' "$log" || tail -n1 "$log")"
 	for d in *.deb; do
@@ -78,10 +80,12 @@ done
 # Type information of modules would need pahole, and nobody reads it.
 rm -f "$src/vmlinux"
 ln -s "root/usr/src/$headers" "$tmp/headers"
-ln -s "root/boot/vmlinuz-$release" "$tmp/vmlinuz"
-modules=lib/modules/$release
-[ -d "$tmp/root/$modules" ] || modules=usr/$modules
-ln -s "root/$modules" "$tmp/modules"
+if [ "$arch" = arm64 ]; then
+	ln -s "root/boot/vmlinuz-$release" "$tmp/vmlinuz"
+	modules=lib/modules/$release
+	[ -d "$tmp/root/$modules" ] || modules=usr/$modules
+	ln -s "root/$modules" "$tmp/modules"
+fi
 echo "$release" >"$tmp/release"
 rm -rf "$out"
 mv "$tmp" "$out"
