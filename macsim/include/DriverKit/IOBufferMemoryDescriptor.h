@@ -8,12 +8,13 @@
 
 #include <DriverKit/IOMemoryDescriptor.h>
 
-#define IOBufferMemoryDescriptor_SetLength_ID	OSMethodID("IOBufferMemoryDescriptor::SetLength")
+#define IOBufferMemoryDescriptor_SetLength_ID   OSMethodID("IOBufferMemoryDescriptor::SetLength")
 #define IOBufferMemoryDescriptor_SetLength_Args uint64_t length
 
 class IOBufferMemoryDescriptor : public IOMemoryDescriptor
 {
-	OSDeclareClass(IOBufferMemoryDescriptor, IOMemoryDescriptor)
+	OSDeclareClass(IOBufferMemoryDescriptor, IOMemoryDescriptor);
+
 public:
 	static kern_return_t Create(uint64_t options, uint64_t capacity, uint64_t alignment,
 				    IOBufferMemoryDescriptor **memory);

@@ -36,12 +36,13 @@ static_assert(sizeof(struct IODMACommandSpecification) == 144, "layout of xnu's 
 #define IODMACommand_PrepareForDMA_Args                                                                                \
 	uint64_t options, IOMemoryDescriptor *memory, uint64_t offset, uint64_t length, uint64_t *flags,               \
 		uint32_t *segmentsCount, IOAddressSegment *segments
-#define IODMACommand_CompleteDMA_Args	 uint64_t options
+#define IODMACommand_CompleteDMA_Args    uint64_t options
 #define IODMACommand_GetPreparation_Args uint64_t *offset, uint64_t *length, IOMemoryDescriptor **memory
 
 class IODMACommand : public OSObject
 {
-	OSDeclareClass(IODMACommand, OSObject)
+	OSDeclareClass(IODMACommand, OSObject);
+
 public:
 	static kern_return_t Create(IOService *device, uint64_t options, const IODMACommandSpecification *specification,
 				    IODMACommand **command);

@@ -23,7 +23,7 @@ enum {
 
 class IODispatchQueue : public OSObject
 {
-	OSDeclareClass(IODispatchQueue, OSObject)
+	OSDeclareClass(IODispatchQueue, OSObject);
 public:
 	static kern_return_t Create(const IODispatchQueueName name, uint64_t options, uint64_t priority,
 				    IODispatchQueue **queue);

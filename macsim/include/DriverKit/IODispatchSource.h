@@ -16,7 +16,7 @@ typedef void (^IODispatchSourceCancelHandler)(void);
 
 class IODispatchSource : public OSObject
 {
-	OSDeclareClass(IODispatchSource, OSObject)
+	OSDeclareClass(IODispatchSource, OSObject);
 public:
 	kern_return_t Cancel(IODispatchSourceCancelHandler handler, OSDispatchMethod supermethod = NULL);
 	kern_return_t SetEnableWithCompletion(bool enable, IODispatchSourceCancelHandler handler,

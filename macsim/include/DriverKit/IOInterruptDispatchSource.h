@@ -21,16 +21,17 @@ enum {
 	kIOInterruptSourceContinuousTime = 0x00010000,
 };
 
-#define IOInterruptDispatchSource_SetHandler_ID		 OSMethodID("IOInterruptDispatchSource::SetHandler")
-#define IOInterruptDispatchSource_GetLastInterrupt_ID	 OSMethodID("IOInterruptDispatchSource::GetLastInterrupt")
-#define IOInterruptDispatchSource_InterruptOccurred_ID	 OSMethodID("IOInterruptDispatchSource::InterruptOccurred")
-#define IOInterruptDispatchSource_SetHandler_Args	 OSAction *action
-#define IOInterruptDispatchSource_GetLastInterrupt_Args	 uint64_t *count, uint64_t *time
+#define IOInterruptDispatchSource_SetHandler_ID          OSMethodID("IOInterruptDispatchSource::SetHandler")
+#define IOInterruptDispatchSource_GetLastInterrupt_ID    OSMethodID("IOInterruptDispatchSource::GetLastInterrupt")
+#define IOInterruptDispatchSource_InterruptOccurred_ID   OSMethodID("IOInterruptDispatchSource::InterruptOccurred")
+#define IOInterruptDispatchSource_SetHandler_Args        OSAction *action
+#define IOInterruptDispatchSource_GetLastInterrupt_Args  uint64_t *count, uint64_t *time
 #define IOInterruptDispatchSource_InterruptOccurred_Args OSAction *action, uint64_t count, uint64_t time
 
 class IOInterruptDispatchSource : public IODispatchSource
 {
-	OSDeclareClass(IOInterruptDispatchSource, IODispatchSource)
+	OSDeclareClass(IOInterruptDispatchSource, IODispatchSource);
+
 public:
 	static kern_return_t Create(IOService *provider, uint32_t index, IODispatchQueue *queue,
 				    IOInterruptDispatchSource **source);

@@ -47,7 +47,8 @@ struct IOAddressSegment {
 
 class IOMemoryDescriptor : public OSObject
 {
-	OSDeclareClass(IOMemoryDescriptor, OSObject)
+	OSDeclareClass(IOMemoryDescriptor, OSObject);
+
 public:
 	bool init() override;
 	void free() override;

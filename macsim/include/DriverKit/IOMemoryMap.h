@@ -7,7 +7,8 @@
 
 class IOMemoryMap : public OSObject
 {
-	OSDeclareClass(IOMemoryMap, OSObject)
+	OSDeclareClass(IOMemoryMap, OSObject);
+
 public:
 	bool init() override;
 	void free() override;

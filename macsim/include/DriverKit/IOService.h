@@ -32,43 +32,44 @@ enum {
 	kIOServicePowerCapabilityLow = 0x00010000,
 };
 
-#define IOService_Start_ID		OSMethodID("IOService::Start")
-#define IOService_Stop_ID		OSMethodID("IOService::Stop")
-#define IOService_ClientCrashed_ID	OSMethodID("IOService::ClientCrashed")
+#define IOService_Start_ID              OSMethodID("IOService::Start")
+#define IOService_Stop_ID               OSMethodID("IOService::Stop")
+#define IOService_ClientCrashed_ID      OSMethodID("IOService::ClientCrashed")
 #define IOService_GetRegistryEntryID_ID OSMethodID("IOService::GetRegistryEntryID")
-#define IOService_SetName_ID		OSMethodID("IOService::SetName")
-#define IOService_RegisterService_ID	OSMethodID("IOService::RegisterService")
-#define IOService_SetDispatchQueue_ID	OSObject_SetDispatchQueue_ID
-#define IOService_CopyDispatchQueue_ID	OSObject_CopyDispatchQueue_ID
-#define IOService_CopyProperties_ID	OSMethodID("IOService::CopyProperties")
-#define IOService_SearchProperty_ID	OSMethodID("IOService::SearchProperty")
-#define IOService_SetProperties_ID	OSMethodID("IOService::SetProperties")
-#define IOService_SetPowerState_ID	OSMethodID("IOService::SetPowerState")
-#define IOService_ChangePowerState_ID	OSMethodID("IOService::ChangePowerState")
-#define IOService_NewUserClient_ID	OSMethodID("IOService::NewUserClient")
-#define IOService_Create_ID		OSMethodID("IOService::Create")
-#define IOService_Terminate_ID		OSMethodID("IOService::Terminate")
+#define IOService_SetName_ID            OSMethodID("IOService::SetName")
+#define IOService_RegisterService_ID    OSMethodID("IOService::RegisterService")
+#define IOService_SetDispatchQueue_ID   OSObject_SetDispatchQueue_ID
+#define IOService_CopyDispatchQueue_ID  OSObject_CopyDispatchQueue_ID
+#define IOService_CopyProperties_ID     OSMethodID("IOService::CopyProperties")
+#define IOService_SearchProperty_ID     OSMethodID("IOService::SearchProperty")
+#define IOService_SetProperties_ID      OSMethodID("IOService::SetProperties")
+#define IOService_SetPowerState_ID      OSMethodID("IOService::SetPowerState")
+#define IOService_ChangePowerState_ID   OSMethodID("IOService::ChangePowerState")
+#define IOService_NewUserClient_ID      OSMethodID("IOService::NewUserClient")
+#define IOService_Create_ID             OSMethodID("IOService::Create")
+#define IOService_Terminate_ID          OSMethodID("IOService::Terminate")
 
-#define IOService_Start_Args		  IOService *provider
-#define IOService_Stop_Args		  IOService *provider
-#define IOService_ClientCrashed_Args	  IOService *client, uint64_t options
+#define IOService_Start_Args              IOService *provider
+#define IOService_Stop_Args               IOService *provider
+#define IOService_ClientCrashed_Args      IOService *client, uint64_t options
 #define IOService_GetRegistryEntryID_Args uint64_t *registryEntryID
-#define IOService_SetName_Args		  const char *name
+#define IOService_SetName_Args            const char *name
 #define IOService_RegisterService_Args
-#define IOService_SetDispatchQueue_Args	 OSObject_SetDispatchQueue_Args
+#define IOService_SetDispatchQueue_Args  OSObject_SetDispatchQueue_Args
 #define IOService_CopyDispatchQueue_Args OSObject_CopyDispatchQueue_Args
-#define IOService_CopyProperties_Args	 OSDictionary **properties
-#define IOService_SearchProperty_Args	 const char *name, const char *plane, uint64_t options, OSContainer **property
-#define IOService_SetProperties_Args	 OSDictionary *properties
-#define IOService_SetPowerState_Args	 uint32_t powerFlags
-#define IOService_ChangePowerState_Args	 uint32_t powerFlags
-#define IOService_NewUserClient_Args	 uint32_t type, IOUserClient **userClient
-#define IOService_Create_Args		 IOService *provider, const char *propertiesKey, IOService **result
-#define IOService_Terminate_Args	 uint64_t options
+#define IOService_CopyProperties_Args    OSDictionary **properties
+#define IOService_SearchProperty_Args    const char *name, const char *plane, uint64_t options, OSContainer **property
+#define IOService_SetProperties_Args     OSDictionary *properties
+#define IOService_SetPowerState_Args     uint32_t powerFlags
+#define IOService_ChangePowerState_Args  uint32_t powerFlags
+#define IOService_NewUserClient_Args     uint32_t type, IOUserClient **userClient
+#define IOService_Create_Args            IOService *provider, const char *propertiesKey, IOService **result
+#define IOService_Terminate_Args         uint64_t options
 
 class IOService : public OSObject
 {
-	OSDeclareClass(IOService, OSObject)
+	OSDeclareClass(IOService, OSObject);
+
 public:
 	bool init() override;
 	void free() override;

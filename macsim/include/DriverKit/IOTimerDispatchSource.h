@@ -12,16 +12,17 @@ enum {
 	kIOTimerClockMachAbsoluteTime = 8,
 };
 
-#define IOTimerDispatchSource_SetHandler_ID	 OSMethodID("IOTimerDispatchSource::SetHandler")
-#define IOTimerDispatchSource_WakeAtTime_ID	 OSMethodID("IOTimerDispatchSource::WakeAtTime")
-#define IOTimerDispatchSource_TimerOccurred_ID	 OSMethodID("IOTimerDispatchSource::TimerOccurred")
-#define IOTimerDispatchSource_SetHandler_Args	 OSAction *action
-#define IOTimerDispatchSource_WakeAtTime_Args	 uint64_t options, uint64_t deadline, uint64_t leeway
+#define IOTimerDispatchSource_SetHandler_ID      OSMethodID("IOTimerDispatchSource::SetHandler")
+#define IOTimerDispatchSource_WakeAtTime_ID      OSMethodID("IOTimerDispatchSource::WakeAtTime")
+#define IOTimerDispatchSource_TimerOccurred_ID   OSMethodID("IOTimerDispatchSource::TimerOccurred")
+#define IOTimerDispatchSource_SetHandler_Args    OSAction *action
+#define IOTimerDispatchSource_WakeAtTime_Args    uint64_t options, uint64_t deadline, uint64_t leeway
 #define IOTimerDispatchSource_TimerOccurred_Args OSAction *action, uint64_t time
 
 class IOTimerDispatchSource : public IODispatchSource
 {
-	OSDeclareClass(IOTimerDispatchSource, IODispatchSource)
+	OSDeclareClass(IOTimerDispatchSource, IODispatchSource);
+
 public:
 	static kern_return_t Create(IODispatchQueue *queue, IOTimerDispatchSource **source);
 	bool init() override;

@@ -32,9 +32,7 @@ enum {
 
 #define kIOUserClientQueueNameExternalMethod "IOUserClientQueueExternalMethod"
 
-enum {
-	kIOUserClientVariableStructureSize = 0xffffffff
-};
+enum { kIOUserClientVariableStructureSize = 0xffffffff };
 
 enum {
 #define IO_USER_CLIENT_METHOD_ARGUMENTS_CURRENT_VERSION 2
@@ -82,11 +80,11 @@ struct IOUserClientMethodDispatch {
 };
 static_assert(sizeof(IOUserClientMethodDispatch) == 32, "LP64 layout");
 
-#define IOUserClient_ExternalMethod_ID			 OSMethodID("IOUserClient::_ExternalMethod")
-#define IOUserClient_AsyncCompletion_ID			 OSMethodID("IOUserClient::AsyncCompletion")
-#define IOUserClient_CopyClientMemoryForType_ID		 OSMethodID("IOUserClient::CopyClientMemoryForType")
+#define IOUserClient_ExternalMethod_ID                   OSMethodID("IOUserClient::_ExternalMethod")
+#define IOUserClient_AsyncCompletion_ID                  OSMethodID("IOUserClient::AsyncCompletion")
+#define IOUserClient_CopyClientMemoryForType_ID          OSMethodID("IOUserClient::CopyClientMemoryForType")
 #define IOUserClient_CreateMemoryDescriptorFromClient_ID OSMethodID("IOUserClient::CreateMemoryDescriptorFromClient")
-#define IOUserClient_CopyClientEntitlements_ID		 OSMethodID("IOUserClient::CopyClientEntitlements")
+#define IOUserClient_CopyClientEntitlements_ID           OSMethodID("IOUserClient::CopyClientEntitlements")
 
 #define IOUserClient_AsyncCompletion_Args                                                                              \
 	OSAction *action, IOReturn status, const uint64_t *asyncData, uint32_t asyncDataCount
@@ -98,7 +96,8 @@ static_assert(sizeof(IOUserClientMethodDispatch) == 32, "LP64 layout");
 
 class IOUserClient : public IOService
 {
-	OSDeclareClass(IOUserClient, IOService)
+	OSDeclareClass(IOUserClient, IOService);
+
 public:
 	bool init() override;
 	void free() override;

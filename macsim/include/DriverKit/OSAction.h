@@ -14,7 +14,7 @@ class OSString;
 
 class OSAction : public OSObject
 {
-	OSDeclareClass(OSAction, OSObject)
+	OSDeclareClass(OSAction, OSObject);
 public:
 	static kern_return_t Create(OSObject *target, uint64_t targetmsgid, uint64_t msgid, size_t referenceSize,
 				    OSAction **action);

@@ -10,12 +10,12 @@
 
 class OSContainer : public OSObject
 {
-	OSDeclareClass(OSContainer, OSObject)
+	OSDeclareClass(OSContainer, OSObject);
 };
 
 class OSString : public OSContainer
 {
-	OSDeclareClass(OSString, OSContainer)
+	OSDeclareClass(OSString, OSContainer);
 public:
 	static OSString *withCString(const char *cString);
 	static OSString *withCString(const char *cString, size_t length);
@@ -28,7 +28,7 @@ public:
 
 class OSData : public OSContainer
 {
-	OSDeclareClass(OSData, OSContainer)
+	OSDeclareClass(OSData, OSContainer);
 public:
 	static OSData *withCapacity(uint32_t capacity);
 	static OSData *withBytes(const void *bytes, uint32_t length);
@@ -44,7 +44,7 @@ public:
 
 class OSNumber : public OSContainer
 {
-	OSDeclareClass(OSNumber, OSContainer)
+	OSDeclareClass(OSNumber, OSContainer);
 public:
 	static OSNumber *withNumber(uint64_t value, size_t numberOfBits);
 	void free() override;
@@ -60,7 +60,7 @@ public:
 
 class OSBoolean : public OSContainer
 {
-	OSDeclareClass(OSBoolean, OSContainer)
+	OSDeclareClass(OSBoolean, OSContainer);
 public:
 	static OSBoolean *withBoolean(bool value);
 	/* There are two of them, for ever. */
@@ -75,14 +75,14 @@ extern OSBoolean *const kOSBooleanFalse;
 
 class OSCollection : public OSContainer
 {
-	OSDeclareClass(OSCollection, OSContainer)
+	OSDeclareClass(OSCollection, OSContainer);
 public:
 	virtual uint32_t getCount() const = 0;
 };
 
 class OSArray : public OSCollection
 {
-	OSDeclareClass(OSArray, OSCollection)
+	OSDeclareClass(OSArray, OSCollection);
 public:
 	static OSArray *withCapacity(uint32_t capacity);
 	void free() override;
@@ -95,7 +95,7 @@ public:
 
 class OSDictionary : public OSCollection
 {
-	OSDeclareClass(OSDictionary, OSCollection)
+	OSDeclareClass(OSDictionary, OSCollection);
 public:
 	static OSDictionary *withCapacity(uint32_t capacity);
 	void free() override;

@@ -76,8 +76,8 @@ protected:
 	virtual ~OSMetaClassBase() = default;
 };
 
-#define OSTypeID(type)		   (type::sGetMetaClass())
-#define OSTypeAlloc(type)	   (static_cast<type *>(OSTypeID(type)->alloc()))
+#define OSTypeID(type)             (type::sGetMetaClass())
+#define OSTypeAlloc(type)          (static_cast<type *>(OSTypeID(type)->alloc()))
 #define OSDynamicCast(type, inst)  (static_cast<type *>(OSMetaClassBase::safeMetaCast((inst), OSTypeID(type))))
 #define OSRequiredCast(type, inst) (static_cast<type *>(OSMetaClassBase::requiredMetaCast((inst), OSTypeID(type))))
 

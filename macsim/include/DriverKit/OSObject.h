@@ -18,14 +18,15 @@ typedef char IODispatchQueueName[256];
 #define DEFN(classname, name) name##_Impl(classname##_##name##_Args)
 #define IMPL(classname, name) classname ::DEFN(classname, name)
 
-#define OSObject_SetDispatchQueue_ID   OSMethodID("OSObject::SetDispatchQueue")
-#define OSObject_CopyDispatchQueue_ID  OSMethodID("OSObject::CopyDispatchQueue")
-#define OSObject_SetDispatchQueue_Args const char *name, IODispatchQueue *queue
+#define OSObject_SetDispatchQueue_ID    OSMethodID("OSObject::SetDispatchQueue")
+#define OSObject_CopyDispatchQueue_ID   OSMethodID("OSObject::CopyDispatchQueue")
+#define OSObject_SetDispatchQueue_Args  const char *name, IODispatchQueue *queue
 #define OSObject_CopyDispatchQueue_Args const char *name, IODispatchQueue **queue
 
 class OSObject : public OSMetaClassBase
 {
-	OSDeclareClass(OSObject, OSMetaClassBase)
+	OSDeclareClass(OSObject, OSMetaClassBase);
+
 public:
 	virtual bool init();
 	virtual void free();
@@ -45,6 +46,7 @@ protected:
 	kern_return_t CopyDispatchQueue_Impl(OSObject_CopyDispatchQueue_Args);
 
 private:
+	friend struct OSObjectAccess;
 	mutable int32_t references = 1;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Source: developer.apple.com DriverKit documentation of OSSharedPtr; xnu libkern/c++/OSSharedPtr.h (same interface). */
+/* Source: developer.apple.com DriverKit documentation of OSSharedPtr; xnu libkern/c++/OSSharedPtr.h (same interface).
+ */
 #ifndef _DRIVERKIT_OSSHAREDPTR_H
 #define _DRIVERKIT_OSSHAREDPTR_H
 

@@ -2,8 +2,8 @@
 /*
  * Source: IOPCIFamily PCIDriverKit/IOPCIDevice.{iig,cpp} (PK), IOPCIDevice.cpp (PD).  Open is exclusive (NotOpen when
  * anybody has it) and maps the memory BARs; MemoryRead and MemoryWrite then are plain volatile accesses without bounds
- * check; configuration reads before Open are all ones.  memoryIndex counts the device's memory ranges: it is not the BAR
- * number.  Not here: SetLinkSpeed, GetLinkSpeed, SetASPMState, power management, Save/RestoreDeviceState.
+ * check; configuration reads before Open are all ones.  memoryIndex counts the device's memory ranges: it is not the
+ * BAR number.  Not here: SetLinkSpeed, GetLinkSpeed, SetASPMState, power management, Save/RestoreDeviceState.
  */
 #ifndef _PCIDRIVERKIT_IOPCIDEVICE_H
 #define _PCIDRIVERKIT_IOPCIDEVICE_H
@@ -31,16 +31,15 @@ enum IOPCIBARType {
 };
 
 #define IOPCIDevice__CopyDeviceMemoryWithIndex_ID OSMethodID("IOPCIDevice::_CopyDeviceMemoryWithIndex")
-#define IOPCIDevice_FindPCICapability_ID	  OSMethodID("IOPCIDevice::FindPCICapability")
-#define IOPCIDevice_GetBusDeviceFunction_ID	  OSMethodID("IOPCIDevice::GetBusDeviceFunction")
-#define IOPCIDevice_GetBARInfo_ID		  OSMethodID("IOPCIDevice::GetBARInfo")
-#define IOPCIDevice_ConfigureInterrupts_ID	  OSMethodID("IOPCIDevice::ConfigureInterrupts")
-#define IOPCIDevice_Reset_ID			  OSMethodID("IOPCIDevice::Reset")
+#define IOPCIDevice_FindPCICapability_ID          OSMethodID("IOPCIDevice::FindPCICapability")
+#define IOPCIDevice_GetBusDeviceFunction_ID       OSMethodID("IOPCIDevice::GetBusDeviceFunction")
+#define IOPCIDevice_GetBARInfo_ID                 OSMethodID("IOPCIDevice::GetBARInfo")
+#define IOPCIDevice_ConfigureInterrupts_ID        OSMethodID("IOPCIDevice::ConfigureInterrupts")
+#define IOPCIDevice_Reset_ID                      OSMethodID("IOPCIDevice::Reset")
 
 #define IOPCIDevice__CopyDeviceMemoryWithIndex_Args                                                                    \
 	uint64_t memoryIndex, IOMemoryDescriptor **returnMemory, IOService *forClient
-#define IOPCIDevice_FindPCICapability_Args                                                                             \
-	uint32_t capabilityID, uint64_t searchOffset, uint64_t *foundCapabilityOffset
+#define IOPCIDevice_FindPCICapability_Args uint32_t capabilityID, uint64_t searchOffset, uint64_t *foundCapabilityOffset
 #define IOPCIDevice_GetBusDeviceFunction_Args                                                                          \
 	uint8_t *returnBusNumber, uint8_t *returnDeviceNumber, uint8_t *returnFunctionNumber
 #define IOPCIDevice_GetBARInfo_Args uint8_t barIndex, uint8_t *memoryIndex, uint64_t *barSize, uint8_t *barType
@@ -50,7 +49,8 @@ enum IOPCIBARType {
 
 class IOPCIDevice : public IOService
 {
-	OSDeclareClass(IOPCIDevice, IOService)
+	OSDeclareClass(IOPCIDevice, IOService);
+
 public:
 	bool init() override;
 	void free() override;

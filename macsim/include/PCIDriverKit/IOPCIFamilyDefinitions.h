@@ -6,16 +6,16 @@
 #include <DriverKit/IOTypes.h>
 #include <DriverKit/IOLib.h>
 
-#define kIOPCIMatchKey		   "IOPCIMatch"
-#define kIOPCIPrimaryMatchKey	   "IOPCIPrimaryMatch"
-#define kIOPCISecondaryMatchKey	   "IOPCISecondaryMatch"
-#define kIOPCIClassMatchKey	   "IOPCIClassMatch"
+#define kIOPCIMatchKey             "IOPCIMatch"
+#define kIOPCIPrimaryMatchKey      "IOPCIPrimaryMatch"
+#define kIOPCISecondaryMatchKey    "IOPCISecondaryMatch"
+#define kIOPCIClassMatchKey        "IOPCIClassMatch"
 #define kIOPCIDeviceMemoryArrayKey "IODeviceMemory"
 #define kIOPCIDeviceMemoryMapBase  "IOPCIDeviceMemoryMapBase"
 #define kIOPCIDeviceMemoryMapSize  "IOPCIDeviceMemoryMapSize"
 #define kIOPCIDeviceMapperPageSize "IOPCIDeviceMapperPageSize"
 #define kIOPCITunnelCompatibleKey  "IOPCITunnelCompatible"
-#define kIOPCITunnelledKey	   "IOPCITunnelled"
+#define kIOPCITunnelledKey         "IOPCITunnelled"
 #define kIOPCIPauseCompatibleKey   "IOPCIPauseCompatible"
 #define kIOPCIDeviceCrashResetType "IOPCIDeviceCrashResetType"
 #define kIOPCIKernelMemoryAccess   "IOPCIKernelMemoryAccess"
