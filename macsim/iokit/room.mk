@@ -12,3 +12,11 @@ $(MACSIM_IOKIT): $(MACSIM_IOKIT_OBJS) $(B)/macsim/wire/wire.o macsim/iokit/expor
 		-o $@ $(filter %.o,$^) -lpthread
 
 ALL += $(MACSIM_IOKIT)
+
+IOKIT_TEST := $(B)/tests/unit/test_iokit
+$(IOKIT_TEST).o: CPPFLAGS = -I$(TOP)/macsim/include -I$(TOP)/macsim/wire
+$(IOKIT_TEST): $(IOKIT_TEST).o $(B)/macsim/wire/wire.o $(MACSIM_IOKIT)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(PLATFORM_LIBS) -lcmocka -lpthread
+
+TESTS += $(IOKIT_TEST)
+SAN_TESTS += $(IOKIT_TEST)
