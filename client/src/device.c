@@ -158,11 +158,29 @@ static int bring_up(struct vfa_device *dev, struct vfa_error *err)
 	return 0;
 }
 
-static void destroy(struct vfa_device *dev)
+/*
+ * Closing the connection would do all this too, but after we have returned.
+ * BARs first: the next owner must not find us at its registers.
+ */
+static void give_back(struct vfa_device *dev)
+{
+	struct vfa_call call = {.selector = VFA_RELEASE};
+
+	if (vfa_is_gone(dev))
+		return;
+	for (unsigned bar = 0; bar < VFA_NUM_BARS; bar++)
+		while (dev->bars[bar].users)
+			vfa_bar_unmap(dev, bar);
+	vfa_connection_call(&dev->connection, &call);
+}
+
+static void destroy(struct vfa_device *dev, bool claimed)
 {
 	atomic_store(&dev->irq_vectors, 0);
 	unwatch(dev);
 	vfa_reset_forget_all(dev);
+	if (claimed)
+		give_back(dev);
 	if (dev->connection.port)
 		vfa_connection_close(&dev->connection); /* takes the mappings with it */
 	IOObjectRelease(dev->service);
@@ -203,7 +221,7 @@ int vfa_open(const char *address, const struct vfa_callbacks *cb, void *opaque, 
 	ret = bring_up(dev, err);
 	if (ret) {
 		dev->cb = (struct vfa_callbacks){0}; /* the caller never had the device */
-		destroy(dev);
+		destroy(dev, false);
 		return ret;
 	}
 	*out = dev;
@@ -212,12 +230,7 @@ int vfa_open(const char *address, const struct vfa_callbacks *cb, void *opaque, 
 
 void vfa_close(struct vfa_device *dev)
 {
-	struct vfa_call call = {.selector = VFA_RELEASE};
-
-	/* Closing the connection would do this too, but after we have returned. */
-	if (!vfa_is_gone(dev))
-		vfa_connection_call(&dev->connection, &call);
-	destroy(dev);
+	destroy(dev, true);
 }
 
 const struct vfa_device_info *vfa_info(const struct vfa_device *dev)
