@@ -31,7 +31,7 @@ int cmd_list(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
-/* Prints "vfio-apple: SENTENCE" and returns status. */
+/* Prints "vfio-apple: SENTENCE." and returns status; the format has no full stop. */
 int cli_fail(enum cli_exit status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same for a failed call of the client library: rc is its negative errno. */
 int cli_fail_client(int rc, const struct vfa_error *err);

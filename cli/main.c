@@ -15,7 +15,7 @@ int cli_fail(enum cli_exit status, const char *format, ...)
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	fputs(".\n", stderr);
 	return status;
 }
 
@@ -42,7 +42,10 @@ static enum cli_exit exit_status(int rc)
 
 int cli_fail_client(int rc, const struct vfa_error *err)
 {
-	return cli_fail(exit_status(rc), "%s", err->text[0] ? err->text : strerror(-rc));
+	const char *text = err->text[0] ? err->text : strerror(-rc);
+	size_t length = strlen(text);
+
+	return cli_fail(exit_status(rc), "%.*s", (int)(length && text[length - 1] == '.' ? length - 1 : length), text);
 }
 
 int cli_bad_option(const char *command, int refusal, char **argv)

@@ -14,6 +14,20 @@ $(cli_tool): $(cli_objs) $(B)/client/libvfapple.a $(PLATFORM_DEPS)
 $(B)/tests/unit/test_cli: $(B)/tests/unit/test_cli.o $(B)/cli/qemu_args.o $(B)/cli/pci_ids.o $(B)/cli/json.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka
 
+# Holds a device while the tool looks at it.
+$(B)/tests/integration/cli_holder.o: CPPFLAGS += -Iclient/include -Iabi
+$(B)/tests/integration/cli_holder: $(B)/tests/integration/cli_holder.o $(B)/client/libvfapple.a $(PLATFORM_DEPS)
+	$(CC) $(LDFLAGS) -o $@ $< $(B)/client/libvfapple.a $(PLATFORM_LIBS)
+
+# The same tool built for the next major version of the contract: what a user meets who updates only one half.
+cli_other := $(B)/tests/integration/cli_other_version
+$(cli_other): $(cli_objs:$(B)/%.o=%.c) $(wildcard client/src/*.[ch] client/include/*.h abi/*.h) $(PLATFORM_DEPS) | $(DEPS)
+	@mkdir -p $@.abi
+	sed 's/^\(#define VFA_VERSION_MAJOR\).*/\1 99/' abi/vfa_dext.h >$@.abi/vfa_dext.h
+	$(CC) $(CFLAGS) -D_GNU_SOURCE -I$@.abi -Icli -Iclient/include -Iclient/src $(PLATFORM_CPPFLAGS) $(LDFLAGS) -o $@ \
+		$(filter %.c,$^) $(PLATFORM_LIBS)
+
 ALL += $(cli_tool)
+CHECK_DEPS += $(B)/tests/integration/cli_holder $(cli_other)
 TESTS += $(B)/tests/unit/test_cli tests/integration/cli.sh
 SAN_TESTS += $(B)/tests/unit/test_cli
