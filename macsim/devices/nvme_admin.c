@@ -309,9 +309,8 @@ static enum nvme_status check_queue(const struct nvme *n, const struct nvme_comm
 	return NVME_OK;
 }
 
-static enum nvme_status create_cq(struct sim_function *f, const struct nvme_command *cmd)
+static enum nvme_status create_cq(struct nvme *n, const struct nvme_command *cmd)
 {
-	struct nvme *n = sim_state(f);
 	uint32_t qid = cmd->cdw10 & 0xffff;
 	enum nvme_status status = check_queue(n, cmd, qid <= n->queues && n->cq[qid].valid);
 
@@ -329,13 +328,11 @@ static enum nvme_status create_cq(struct sim_function *f, const struct nvme_comm
 		.entries = (cmd->cdw10 >> 16) + 1,
 		.vector = (uint16_t)(cmd->cdw11 >> 16),
 	};
-	nvme_zero_doorbell(f, qid, true);
 	return NVME_OK;
 }
 
-static enum nvme_status create_sq(struct sim_function *f, const struct nvme_command *cmd)
+static enum nvme_status create_sq(struct nvme *n, const struct nvme_command *cmd)
 {
-	struct nvme *n = sim_state(f);
 	uint32_t qid = cmd->cdw10 & 0xffff, cqid = cmd->cdw11 >> 16;
 	enum nvme_status status = check_queue(n, cmd, qid <= n->queues && n->sq[qid].valid);
 
@@ -351,22 +348,24 @@ static enum nvme_status create_sq(struct sim_function *f, const struct nvme_comm
 		.entries = (cmd->cdw10 >> 16) + 1,
 		.cqid = (uint16_t)cqid,
 	};
-	nvme_zero_doorbell(f, qid, false);
 	return NVME_OK;
 }
 
-static enum nvme_status delete_sq(struct nvme *n, const struct nvme_command *cmd)
+static enum nvme_status delete_sq(struct sim_function *f, const struct nvme_command *cmd)
 {
+	struct nvme *n = sim_state(f);
 	uint32_t qid = cmd->cdw10 & 0xffff;
 
 	if (!qid || qid > n->queues || !n->sq[qid].valid)
 		return NVME_INVALID_QUEUE_ID;
 	n->sq[qid] = (struct nvme_sq){0};
+	nvme_zero_doorbell(f, qid, false);
 	return NVME_OK;
 }
 
-static enum nvme_status delete_cq(struct nvme *n, const struct nvme_command *cmd)
+static enum nvme_status delete_cq(struct sim_function *f, const struct nvme_command *cmd)
 {
+	struct nvme *n = sim_state(f);
 	uint32_t qid = cmd->cdw10 & 0xffff;
 
 	if (!qid || qid > n->queues || !n->cq[qid].valid)
@@ -375,6 +374,7 @@ static enum nvme_status delete_cq(struct nvme *n, const struct nvme_command *cmd
 		if (n->sq[q].valid && n->sq[q].cqid == qid)
 			return NVME_INVALID_QUEUE_DELETION;
 	n->cq[qid] = (struct nvme_cq){0};
+	nvme_zero_doorbell(f, qid, true);
 	return NVME_OK;
 }
 
@@ -417,15 +417,15 @@ enum nvme_status nvme_admin_command(struct sim_function *f, const struct nvme_co
 		return NVME_INVALID_FIELD;
 	switch (cmd->opcode) {
 	case ADMIN_DELETE_SQ:
-		return delete_sq(n, cmd);
+		return delete_sq(f, cmd);
 	case ADMIN_CREATE_SQ:
-		return create_sq(f, cmd);
+		return create_sq(n, cmd);
 	case ADMIN_GET_LOG_PAGE:
 		return get_log_page(f, cmd);
 	case ADMIN_DELETE_CQ:
-		return delete_cq(n, cmd);
+		return delete_cq(f, cmd);
 	case ADMIN_CREATE_CQ:
-		return create_cq(f, cmd);
+		return create_cq(n, cmd);
 	case ADMIN_IDENTIFY:
 		return identify(f, cmd);
 	case ADMIN_ABORT:

@@ -629,6 +629,24 @@ static void queues_wrap(void **state)
 	assert_int_equal(f->msis[1], 10 * ENTRIES + 5);
 }
 
+/* As a driver does when it changes its queues: nothing of the old ones is left behind. */
+static void queues_come_and_go(void **state)
+{
+	struct completion c;
+
+	(void)state;
+	submit(0, (struct command){.opcode = AER});
+	for (unsigned i = 0; i < 5; i++) {
+		for (unsigned k = 0; k < 3; k++)
+			assert_int_equal(status(1, (struct command){.opcode = FLUSH, .nsid = 1}), 0);
+		assert_int_equal(status(0, (struct command){.opcode = DELETE_SQ, .cdw10 = 1}), 0);
+		assert_int_equal(status(0, (struct command){.opcode = DELETE_CQ, .cdw10 = 1}), 0);
+		assert_int_equal(create_queues(1, ENTRIES, ENTRIES), 0);
+	}
+	model_settle(f, 3);
+	assert_false(reap(0, &c)); /* no event either */
+}
+
 static void full_completion_queue_waits(void **state)
 {
 	struct completion c;
@@ -869,6 +887,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(zeroes_and_deallocate, start_ready, stop),
 		cmocka_unit_test_setup_teardown(blocks_of_4096, start_ready, stop),
 		cmocka_unit_test_setup_teardown(queues_wrap, start_ready, stop),
+		cmocka_unit_test_setup_teardown(queues_come_and_go, start_ready, stop),
 		cmocka_unit_test_setup_teardown(full_completion_queue_waits, start_ready, stop),
 		cmocka_unit_test_setup_teardown(polls_are_short, start_ready, stop),
 		cmocka_unit_test_setup_teardown(interrupts, start_ready, stop),
