@@ -20,3 +20,11 @@ $(IOKIT_TEST): $(IOKIT_TEST).o $(B)/macsim/wire/wire.o $(MACSIM_IOKIT)
 
 TESTS += $(IOKIT_TEST)
 SAN_TESTS += $(IOKIT_TEST)
+
+IOKIT_CONTRACT := $(B)/tests/contract/test_iokit
+$(IOKIT_CONTRACT).o: CPPFLAGS = -D_GNU_SOURCE -I$(TOP)/macsim/include -I$(TOP)/macsim/wire -Iabi
+$(IOKIT_CONTRACT): $(IOKIT_CONTRACT).o $(B)/macsim/wire/wire.o $(MACSIM_IOKIT)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(PLATFORM_LIBS) -lcmocka
+
+CHECK_DEPS += $(IOKIT_CONTRACT)
+TESTS += tests/contract/iokit.sh
