@@ -177,6 +177,23 @@ static void CopyMemory(const mw_msg &request)
 	});
 }
 
+/* ---- interrupts ---- */
+
+static void Interrupt(const mw_msg &request)
+{
+	IOInterruptDispatchSource *source = gSources.copy(request.a[0]);
+	const mw_msg copy = request;
+
+	if (!source) { /* released while this was on its way */
+		ReplyCode(request, kIOReturnSuccess);
+		return;
+	}
+	InterruptArrived(source, request.a[1], request.a[2], ^{
+		ReplyCode(copy, kIOReturnSuccess);
+	});
+	source->release();
+}
+
 /* ---- the process ---- */
 
 static void Upcall(const mw_msg &request, const uint8_t *payload)
@@ -200,10 +217,7 @@ static void Upcall(const mw_msg &request, const uint8_t *payload)
 		CopyMemory(request);
 		return;
 	case MW_UP_INTERRUPT:
-		if (IOInterruptDispatchSource *source = gSources.copy(request.a[0])) {
-			InterruptArrived(source, request.a[1], request.a[2]);
-			source->release();
-		}
+		Interrupt(request);
 		return;
 	case MW_UP_CANCELLED:
 		if (IOInterruptDispatchSource *source = gSources.copy(request.a[0])) {

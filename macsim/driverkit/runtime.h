@@ -113,7 +113,7 @@ IOMemoryDescriptor *DescriptorForID(uint64_t id); /* takes over one kernel refer
 void UserClientCall(IOUserClient *client, const mw_msg &request, const std::vector<uint8_t> &payload,
 		    void (^answer)(mw_msg *reply, const void *payload));
 
-void InterruptArrived(IOInterruptDispatchSource *source, uint64_t count, uint64_t ns);
+void InterruptArrived(IOInterruptDispatchSource *source, uint64_t count, uint64_t ns, void (^finished)(void));
 void InterruptCancelled(IOInterruptDispatchSource *source);
 
 /* ---- properties ---- */

@@ -211,48 +211,34 @@ void InterruptCancelled(IOInterruptDispatchSource *source)
 		source->release();
 }
 
-static void DeliverInterrupt(IOInterruptDispatchSource *source)
+/* The kernel sends the next one after `finished`: what comes while the handler is busy coalesces there. */
+void InterruptArrived(IOInterruptDispatchSource *source, uint64_t count, uint64_t ns, void (^finished)(void))
 {
 	IOInterruptDispatchSource_IVars *ivars = source->ivars;
 	OSAction *action;
-	uint64_t count, ticks;
 	{
 		std::lock_guard<std::mutex> hold(ivars->mutex);
 		action = ivars->action;
-		count = ivars->count;
-		ticks = ivars->ticks;
-		ivars->count = 0;
-		ivars->queued = false;
 		if (action)
 			action->retain();
 	}
-	if (!action)
+	if (!action) {
+		finished();
 		return;
-	void *const arguments[] = {&action, &count, &ticks};
-	ActionFire(action, arguments);
-	action->release();
-}
-
-void InterruptArrived(IOInterruptDispatchSource *source, uint64_t count, uint64_t ns)
-{
-	IOInterruptDispatchSource_IVars *ivars = source->ivars;
-	IODispatchQueue *queue;
-	{
-		std::lock_guard<std::mutex> hold(ivars->mutex);
-		ivars->count += count;
-		ivars->ticks = NanosecondsToTicks(ns);
-		if (ivars->queued || !ivars->action)
-			return;
-		ivars->queued = true;
-		queue = ActionQueue(ivars->action, ivars->queue);
 	}
-	source->retain();
+	IODispatchQueue *queue = ActionQueue(action, ivars->queue);
 	bool accepted = QueueEnqueue(queue, ^{
-	  DeliverInterrupt(source);
-	  source->release();
+		OSAction *target = action;
+		uint64_t number = count, ticks = NanosecondsToTicks(ns);
+		void *const arguments[] = {&target, &number, &ticks};
+		ActionFire(target, arguments);
+		target->release();
+		finished();
 	});
-	if (!accepted)
-		source->release();
+	if (!accepted) {
+		action->release();
+		finished();
+	}
 	queue->release();
 }
 

@@ -103,6 +103,14 @@ static void AnswerCall(IOReturn ret, const IOUserClientMethodArguments &argument
 	answer(&reply, out.data());
 }
 
+/* An out-of-line structure's descriptor is the kernel's; the method may keep its own reference. */
+static IOMemoryDescriptor *LentDescriptor(uint64_t id)
+{
+	if (!id || KernelCall(MW_MD_RETAIN, {id}).send() != kIOReturnSuccess)
+		return nullptr;
+	return DescriptorForID(id);
+}
+
 void UserClientCall(IOUserClient *client, const mw_msg &request, const std::vector<uint8_t> &payload,
 		    void (^answer)(mw_msg *reply, const void *payload))
 {
@@ -133,8 +141,8 @@ void UserClientCall(IOUserClient *client, const mw_msg &request, const std::vect
 		arguments.completion = ActionForCompletion(request.a[6], queue);
 		queue->release();
 	}
-	arguments.structureInputDescriptor = DescriptorForID(request.a[7]);
-	arguments.structureOutputDescriptor = DescriptorForID(request.a[8]);
+	arguments.structureInputDescriptor = LentDescriptor(request.a[7]);
+	arguments.structureOutputDescriptor = LentDescriptor(request.a[8]);
 
 	/* The method may clear these, but the references are the runtime's. */
 	OSData *input = arguments.structureInput;

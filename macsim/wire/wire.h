@@ -73,7 +73,7 @@ enum mw_op {
 	MW_UP_NEW_USER_CLIENT,	/* a0 service a1 type -> a0 user client object (made with MW_DK_CREATE) */
 	MW_UP_CALL,		/* a0 user client a1 selector a2 scalar-in count a3 inline struct-in bytes a4 scalar-out room
 				 * a5 struct-out maximum (UINT32_MAX = variable) a6 action id (0 = sync) a7 out-of-line input descriptor (0 none)
-				 * a8 out-of-line output descriptor; payload u64 scalars, then inline structure -> as MW_CALL's reply */
+				 * a8 out-of-line output descriptor (both lent for the call); payload u64 scalars, then inline structure -> as MW_CALL's reply */
 	MW_UP_COPY_MEMORY,	/* a0 user client a1 type -> a0 descriptor id (one reference given away) a1 options (1 = read-only) */
 	MW_UP_INTERRUPT,	/* a0 source a1 count a2 time (ns). Answered when the library can take the next one of this source: until
 				 * then interrupts only count, and a level interrupt stays masked (US 1448, waitInterruptTrap) */
