@@ -194,10 +194,27 @@ static void destroy(struct vfa_device *dev, bool claimed)
 
 /* ---- entry points ---- */
 
+struct hand_over {
+	struct vfa_device *dev;
+	const struct vfa_callbacks *cb;
+	bool gone;
+};
+
+/* On the callbacks' queue, so that the end of the device is either a failed open or a callback, not both. */
+static void hand_over(void *arg)
+{
+	struct hand_over *h = arg;
+
+	h->gone = vfa_is_gone(h->dev);
+	if (!h->gone && h->cb)
+		h->dev->cb = *h->cb;
+}
+
 int vfa_open(const char *address, const struct vfa_callbacks *cb, void *opaque, struct vfa_device **out,
 	     struct vfa_error *err)
 {
 	struct vfa_device *dev = calloc(1, sizeof(*dev));
+	struct hand_over handing = {.cb = cb};
 	struct vfa_listed listed;
 	int ret;
 
@@ -210,8 +227,6 @@ int vfa_open(const char *address, const struct vfa_callbacks *cb, void *opaque, 
 		return ret;
 	}
 	vfa_format_name(&listed.info, dev->name);
-	if (cb)
-		dev->cb = *cb;
 	dev->opaque = opaque;
 	pthread_rwlock_init(&dev->bar_lock, NULL);
 	pthread_mutex_init(&dev->reset_lock, NULL);
@@ -220,8 +235,14 @@ int vfa_open(const char *address, const struct vfa_callbacks *cb, void *opaque, 
 	dev->events = dispatch_queue_create("vfapple.events", NULL);
 	ret = bring_up(dev, err);
 	if (ret) {
-		dev->cb = (struct vfa_callbacks){0}; /* the caller never had the device */
 		destroy(dev, false);
+		return ret;
+	}
+	handing.dev = dev;
+	dispatch_sync_f(dev->callbacks, &handing, hand_over);
+	if (handing.gone) {
+		ret = vfa_fail(err, -ENODEV, "%s: the device has just been removed; plug it in again.", dev->name);
+		destroy(dev, true);
 		return ret;
 	}
 	*out = dev;

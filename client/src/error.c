@@ -27,6 +27,7 @@ int vfa_errno(IOReturn ret)
 	case kIOReturnNotFound:
 		return -ENOENT;
 	case kIOReturnUnsupported:
+	case kIOReturnNoInterrupt:
 		return -ENOTSUP;
 	case kIOReturnBadArgument:
 	case kIOReturnNotAligned:
