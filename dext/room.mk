@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The dext: $(B)/dext/VFIOUserPCIDriver, and its logic alone as $(B)/dext/libvfacore.a for tests.
 
+# DRIVERKIT_DEPS and IIG_DEPS are known when every room has been read.
+.SECONDEXPANSION:
+
 DEXT_CORE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard dext/core/*.c))
 DEXT_CORE := $(B)/dext/libvfacore.a
 DEXT_OBJS := $(patsubst %.cpp,$(B)/%.o,$(wildcard dext/*.cpp))
@@ -13,7 +16,7 @@ $(DEXT_CORE_OBJS): CPPFLAGS := -I$(TOP)/abi
 $(DEXT_OBJS) $(DEXT_IIG_OBJS): CPPFLAGS = $(DRIVERKIT_CPPFLAGS) -I$(TOP)/abi -I$(TOP)/dext -I$(TOP)/$(B)/dext
 $(DEXT_OBJS) $(DEXT_IIG_OBJS): | $(DEXT_HEADERS)
 
-$(B)/dext/%.h $(B)/dext/%.iig.cpp: dext/%.iig $(IIG_DEPS)
+$(B)/dext/%.h $(B)/dext/%.iig.cpp: dext/%.iig $$(IIG_DEPS)
 	@mkdir -p $(@D)
 	$(IIG) $< --out $(@D)
 $(DEXT_IIG_OBJS): $(B)/dext/%.iig.o: $(B)/dext/%.iig.cpp
@@ -23,10 +26,15 @@ $(DEXT_CORE): $(DEXT_CORE_OBJS)
 	rm -f $@
 	$(AR) rcs $@ $^
 
-$(DEXT): $(DEXT_OBJS) $(DEXT_IIG_OBJS) $(DEXT_CORE) $(DRIVERKIT_DEPS)
+$(DEXT): $(DEXT_OBJS) $(DEXT_IIG_OBJS) $(DEXT_CORE) $$(DRIVERKIT_DEPS)
 	$(CXX) $(LDFLAGS) $(DEXT_OBJS) $(DEXT_IIG_OBJS) $(DEXT_CORE) $(DRIVERKIT_LIBS) -o $@
 
-ALL += $(DEXT)
+# A .dext bundle is flat: Info.plist stands beside the executable.
+$(B)/dext/Info.plist: dext/Info.plist
+	@mkdir -p $(@D)
+	cp $< $@
+
+ALL += $(DEXT) $(B)/dext/Info.plist
 
 $(B)/tests/unit/test_dext_core.o: CPPFLAGS := -I$(TOP)/abi -I$(TOP)/dext/core
 $(B)/tests/unit/test_dext_core: $(B)/tests/unit/test_dext_core.o $(DEXT_CORE)
