@@ -208,7 +208,7 @@ static enum dmatest_status transfer(struct sim_function *f, const struct dmatest
 		status = fetch_list(f, &desc->dst, desc->flags & DMATEST_F_DST_LIST, desc->nr_dst, left, d->dst, &dst,
 				    &failed);
 	if (!reads)
-		for (uint32_t i = 0; i < CHUNK_BYTES; i += sizeof(desc->pattern))
+		for (uint32_t i = 0; i < CHUNK_BYTES && i < left; i += sizeof(desc->pattern))
 			memcpy(d->chunk + i, &desc->pattern, sizeof(desc->pattern));
 	if (reads)
 		record->result = DMATEST_FNV_OFFSET;
