@@ -387,7 +387,8 @@ static int order[8];
 
 static void note(void *arg)
 {
-	order[ran++] = (int)(intptr_t)arg;
+	order[ran] = (int)(intptr_t)arg;
+	ran++;
 }
 
 static void queues_are_serial_and_delays_are_kept(void **state)
