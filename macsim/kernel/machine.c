@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* machine.c - reads a machine file and gives its keys their meaning. */
+#include "machine.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct setting {
+	char *section, *key, *value;
+	char *place; /* file:line, or the --set that gave it */
+	bool used;
+};
+
+struct machine {
+	char *path;
+	struct setting *settings;
+	size_t count;
+	char **sections, **section_places;
+	size_t nr_sections;
+};
+
+static bool fail(char *err, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static bool fail(char *err, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, size, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+bool machine_parse_size(const char *text, uint64_t *value)
+{
+	char *end;
+	unsigned shift = 0;
+
+	if (!isdigit((unsigned char)*text))
+		return false;
+	errno = 0;
+	*value = strtoull(text, &end, text[0] == '0' && tolower((unsigned char)text[1]) == 'x' ? 16 : 10);
+	if (*end == 'K')
+		shift = 10;
+	else if (*end == 'M')
+		shift = 20;
+	else if (*end == 'G')
+		shift = 30;
+	if (shift)
+		end++;
+	if (errno || *end || *value > UINT64_MAX >> shift)
+		return false;
+	*value <<= shift;
+	return true;
+}
+
+bool machine_parse_bool(const char *text, bool *value)
+{
+	*value = !strcmp(text, "yes");
+	return *value || !strcmp(text, "no");
+}
+
+static char *trim(char *s)
+{
+	size_t n;
+
+	while (isspace((unsigned char)*s))
+		s++;
+	for (n = strlen(s); n && isspace((unsigned char)s[n - 1]); n--)
+		s[n - 1] = '\0';
+	return s;
+}
+
+/* A copy with each ${NAME} replaced from the environment; NULL with the missing name in err. */
+static char *expand(const char *text, const char *place, char *err, size_t err_size)
+{
+	char *out = NULL;
+	size_t size;
+	FILE *f = open_memstream(&out, &size);
+
+	while (*text) {
+		const char *end = text[0] == '$' && text[1] == '{' ? strchr(text, '}') : NULL;
+		if (!end) {
+			fputc(*text++, f);
+			continue;
+		}
+		char *name = strndup(text + 2, end - text - 2);
+		const char *value = getenv(name);
+		if (!value) {
+			fail(err, err_size, "%s: the environment variable %s is not set", place, name);
+			free(name);
+			fclose(f);
+			free(out);
+			return NULL;
+		}
+		fputs(value, f);
+		free(name);
+		text = end + 1;
+	}
+	fclose(f);
+	return out;
+}
+
+static struct setting *find(struct machine *m, const char *section, const char *key)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (!strcmp(m->settings[i].section, section) && !strcmp(m->settings[i].key, key))
+			return &m->settings[i];
+	return NULL;
+}
+
+static bool known_section(const char *name)
+{
+	return !strcmp(name, "machine") || !strcmp(name, "dart") || !strcmp(name, "dext") ||
+	       !strncmp(name, "function ", 9);
+}
+
+static bool have_section(const struct machine *m, const char *name)
+{
+	for (size_t i = 0; i < m->nr_sections; i++)
+		if (!strcmp(m->sections[i], name))
+			return true;
+	return false;
+}
+
+static void add_section(struct machine *m, const char *name, const char *place)
+{
+	m->sections = realloc(m->sections, (m->nr_sections + 1) * sizeof(char *));
+	m->section_places = realloc(m->section_places, (m->nr_sections + 1) * sizeof(char *));
+	m->sections[m->nr_sections] = strdup(name);
+	m->section_places[m->nr_sections++] = strdup(place);
+}
+
+static void add_setting(struct machine *m, const char *section, const char *key, const char *value, const char *place)
+{
+	m->settings = realloc(m->settings, (m->count + 1) * sizeof(*m->settings));
+	m->settings[m->count++] = (struct setting){
+		.section = strdup(section), .key = strdup(key), .value = strdup(value), .place = strdup(place)};
+}
+
+static bool parse_line(struct machine *m, char *line, char **section, const char *place, char *err, size_t err_size)
+{
+	char *eq;
+
+	line = trim(line);
+	if (!*line || *line == '#' || *line == ';')
+		return true;
+	if (*line == '[') {
+		size_t n = strlen(line);
+		if (line[n - 1] != ']')
+			return fail(err, err_size, "%s: a section header ends in ]", place);
+		line[n - 1] = '\0';
+		line = trim(line + 1);
+		if (!known_section(line))
+			return fail(err, err_size,
+				    "%s: no section [%s]; there are machine, dart, dext and function BDF", place, line);
+		if (have_section(m, line))
+			return fail(err, err_size, "%s: section [%s] appears twice", place, line);
+		add_section(m, line, place);
+		*section = m->sections[m->nr_sections - 1];
+		return true;
+	}
+	eq = strchr(line, '=');
+	if (!eq)
+		return fail(err, err_size, "%s: a line is [section], key=value or a # comment", place);
+	*eq = '\0';
+	char *key = trim(line), *value = trim(eq + 1);
+	if (!*section)
+		return fail(err, err_size, "%s: key '%s' stands before any [section]", place, key);
+	if (find(m, *section, key))
+		return fail(err, err_size, "%s: key '%s' appears twice in [%s]", place, key, *section);
+	add_setting(m, *section, key, value, place);
+	return true;
+}
+
+struct machine *machine_load(const char *path, char *err, size_t err_size)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	FILE *f = fopen(path, "re");
+	char *line = NULL, *section = NULL, place[512];
+	size_t room = 0;
+	bool ok = f != NULL;
+
+	m->path = strdup(path);
+	if (!f)
+		fail(err, err_size, "%s: the machine file cannot be read: %s", path, strerror(errno));
+	for (int n = 1; ok && getline(&line, &room, f) >= 0; n++) {
+		snprintf(place, sizeof(place), "%s:%d", path, n);
+		ok = parse_line(m, line, &section, place, err, err_size);
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	if (ok)
+		return m;
+	machine_free(m);
+	return NULL;
+}
+
+bool machine_set(struct machine *m, const char *assignment, char *err, size_t err_size)
+{
+	char *copy = strdup(assignment), *eq = strchr(copy, '='), *dot = NULL, place[512], section[64];
+	bool ok = false;
+
+	if (eq) {
+		*eq = '\0';
+		dot = strrchr(copy, '.');
+		/* "03:00.0.flr": the function's own dot is not the last one. */
+		if (dot)
+			*dot = '\0';
+	}
+	if (!eq || !dot || !*trim(copy) || !*trim(dot + 1)) {
+		fail(err, err_size, "--set %s: expected SECTION.KEY=VALUE", assignment);
+		goto out;
+	}
+	/* A bare BDF names its function's section. */
+	snprintf(section, sizeof(section), "%s%s",
+		 strchr(copy, ':') && strncmp(copy, "function ", 9) ? "function " : "", trim(copy));
+	snprintf(place, sizeof(place), "--set %s", assignment);
+	if (!known_section(section)) {
+		fail(err, err_size, "%s: no section [%s]", place, section);
+		goto out;
+	}
+	if (!have_section(m, section))
+		add_section(m, section, place);
+	struct setting *s = find(m, section, trim(dot + 1));
+	if (s) {
+		free(s->value);
+		free(s->place);
+		s->value = strdup(trim(eq + 1));
+		s->place = strdup(place);
+	} else {
+		add_setting(m, section, trim(dot + 1), trim(eq + 1), place);
+	}
+	ok = true;
+out:
+	free(copy);
+	return ok;
+}
+
+const char *machine_value(struct machine *m, const char *section, const char *key)
+{
+	struct setting *s = find(m, section, key);
+
+	if (!s)
+		return NULL;
+	s->used = true;
+	return s->value;
+}
+
+const char *machine_place(struct machine *m, const char *section, const char *key)
+{
+	struct setting *s = find(m, section, key);
+
+	return s ? s->place : m->path;
+}
+
+static bool get_size(struct machine *m, const char *section, const char *key, uint64_t *value, char *err,
+		     size_t err_size)
+{
+	const char *text = machine_value(m, section, key);
+
+	if (!text || machine_parse_size(text, value))
+		return true;
+	return fail(err, err_size, "%s: %s=%s is not a number (decimal or 0x, with K, M or G)",
+		    machine_place(m, section, key), key, text);
+}
+
+static bool get_bool(struct machine *m, const char *section, const char *key, bool *value, char *err, size_t err_size)
+{
+	const char *text = machine_value(m, section, key);
+
+	if (!text || machine_parse_bool(text, value))
+		return true;
+	return fail(err, err_size, "%s: %s=%s must be yes or no", machine_place(m, section, key), key, text);
+}
+
+/* names: separated by '|'; *value becomes the position. */
+static bool get_choice(struct machine *m, const char *section, const char *key, const char *names, unsigned *value,
+		       char *err, size_t err_size)
+{
+	const char *text = machine_value(m, section, key), *at = names;
+	size_t n = text ? strlen(text) : 0;
+
+	if (!text)
+		return true;
+	for (unsigned i = 0; at; i++) {
+		if (!strncmp(at, text, n) && (at[n] == '|' || !at[n])) {
+			*value = i;
+			return true;
+		}
+		at = strchr(at, '|');
+		at = at ? at + 1 : NULL;
+	}
+	return fail(err, err_size, "%s: %s=%s must be one of %s", machine_place(m, section, key), key, text, names);
+}
+
+static bool configure_dart(struct machine *m, struct dart_config *d, char *err, size_t err_size)
+{
+	unsigned policy = 0, exhaustion = DART_FULL_ERROR, direction = 0;
+	struct dart trial;
+	char why[256];
+
+	/* Window of an Apple Silicon PCIe DART as reported by several people (notes, section 3.4). */
+	*d = (struct dart_config){.base = 0x80000000, .size = 1536ull << 20, .page = 16384, .max_mappings = 65536};
+	if (!get_size(m, "dart", "base", &d->base, err, err_size) ||
+	    !get_size(m, "dart", "size", &d->size, err, err_size) ||
+	    !get_size(m, "dart", "page", &d->page, err, err_size) ||
+	    !get_size(m, "dart", "mappings", &d->max_mappings, err, err_size) ||
+	    !get_size(m, "dart", "seed", &d->seed, err, err_size) ||
+	    !get_size(m, "dart", "reuse_delay", &d->reuse_delay, err, err_size) ||
+	    !get_choice(m, "dart", "policy", "first-fit|buddy|random", &policy, err, err_size) ||
+	    !get_choice(m, "dart", "exhaustion", "error|block|panic", &exhaustion, err, err_size) ||
+	    !get_choice(m, "dart", "direction", "ignore|enforce", &direction, err, err_size))
+		return false;
+	d->policy = dart_policy_named((const char *[]){"first-fit", "buddy", "random"}[policy]);
+	d->exhaustion = (enum dart_exhaustion)exhaustion;
+	d->enforce_direction = direction;
+	if (!dart_init(&trial, d, why, sizeof(why)))
+		return fail(err, err_size, "%s: %s", machine_place(m, "dart", "size"), why);
+	dart_destroy(&trial);
+	return true;
+}
+
+static bool parse_bdf(const char *text, struct function_config *f)
+{
+	unsigned bus, device, function;
+	int n = 0;
+
+	if (strlen(text) != 7 || sscanf(text, "%2x:%2x.%1x%n", &bus, &device, &function, &n) != 3 || n != 7 ||
+	    device > 31 || function > 7)
+		return false;
+	f->bus = bus;
+	f->device = device;
+	f->function = function;
+	snprintf(f->bdf, sizeof(f->bdf), "%02x:%02x.%x", bus & 0xff, device & 31, function & 7);
+	return true;
+}
+
+static bool configure_function(struct machine *m, const char *section, const char *place, struct function_config *f,
+			       char *err, size_t err_size)
+{
+	uint64_t vectors = 0, irq_limit = 0;
+	unsigned mode = 0;
+
+	*f = (struct function_config){.flr = true, .msi = true};
+	snprintf(f->section, sizeof(f->section), "%s", section);
+	if (strlen(section) >= sizeof(f->section) || !parse_bdf(section + 9, f))
+		return fail(err, err_size, "%s: '%s' is not a PCI address such as 03:00.0", place, section + 9);
+	f->model = machine_value(m, section, "model");
+	if (!f->model)
+		return fail(err, err_size, "%s: function %s has no model=", place, f->bdf);
+	if (!get_bool(m, section, "flr", &f->flr, err, err_size) ||
+	    !get_bool(m, section, "msi", &f->msi, err, err_size) ||
+	    !get_size(m, section, "vectors", &vectors, err, err_size) ||
+	    !get_size(m, section, "irq_limit", &irq_limit, err, err_size) ||
+	    !get_choice(m, section, "bars", "mapped|trapped", &mode, err, err_size))
+		return false;
+	if (vectors > 2048)
+		return fail(err, err_size, "%s: vectors=%llu is more than the 2048 MSI-X knows",
+			    machine_place(m, section, "vectors"), (unsigned long long)vectors);
+	f->vectors = vectors;
+	f->irq_limit = irq_limit > 2048 ? 2048 : irq_limit;
+	for (int i = 0; i < MACHINE_BARS; i++) {
+		unsigned own = mode;
+		char key[8];
+		snprintf(key, sizeof(key), "bar%d", i);
+		if (!get_choice(m, section, key, "mapped|trapped", &own, err, err_size))
+			return false;
+		f->trapped[i] = own;
+	}
+	return true;
+}
+
+bool machine_configure(struct machine *m, struct machine_config *c, char *err, size_t err_size)
+{
+	memset(c, 0, sizeof(*c));
+	for (size_t i = 0; i < m->count; i++) {
+		char *value = expand(m->settings[i].value, m->settings[i].place, err, err_size);
+		if (!value)
+			return false;
+		free(m->settings[i].value);
+		m->settings[i].value = value;
+	}
+	c->page = 16384;
+	c->entitled = true;
+	if (!get_size(m, "machine", "page", &c->page, err, err_size) ||
+	    !get_bool(m, "machine", "entitled", &c->entitled, err, err_size))
+		return false;
+	if (c->page != 4096 && c->page != 16384)
+		return fail(err, err_size, "%s: page=%s must be 4K or 16K", machine_place(m, "machine", "page"),
+			    machine_value(m, "machine", "page"));
+	if (!configure_dart(m, &c->dart, err, err_size))
+		return false;
+	c->dext_path = machine_value(m, "dext", "path");
+	c->dext_class = machine_value(m, "dext", "class");
+	if (!c->dext_class)
+		c->dext_class = "VFIOUserPCIDriver";
+	for (size_t i = 0; i < m->nr_sections; i++) {
+		if (strncmp(m->sections[i], "function ", 9))
+			continue;
+		if (c->nr_functions == MACHINE_FUNCTIONS_MAX)
+			return fail(err, err_size, "%s: more than %d functions", m->section_places[i],
+				    MACHINE_FUNCTIONS_MAX);
+		struct function_config *f = &c->functions[c->nr_functions];
+		if (!configure_function(m, m->sections[i], m->section_places[i], f, err, err_size))
+			return false;
+		for (unsigned k = 0; k < c->nr_functions; k++)
+			if (!strcmp(c->functions[k].bdf, f->bdf))
+				return fail(err, err_size, "%s: function %s appears twice", m->section_places[i],
+					    f->bdf);
+		c->nr_functions++;
+	}
+	if (!c->nr_functions)
+		return fail(err, err_size, "%s: no [function BDF] section, so there is no PCI device", m->path);
+	return true;
+}
+
+bool machine_all_used(struct machine *m, char *err, size_t err_size)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (!m->settings[i].used)
+			return fail(err, err_size, "%s: [%s] has no key '%s'", m->settings[i].place,
+				    m->settings[i].section, m->settings[i].key);
+	return true;
+}
+
+void machine_free(struct machine *m)
+{
+	if (!m)
+		return;
+	for (size_t i = 0; i < m->count; i++) {
+		free(m->settings[i].section);
+		free(m->settings[i].key);
+		free(m->settings[i].value);
+		free(m->settings[i].place);
+	}
+	for (size_t i = 0; i < m->nr_sections; i++) {
+		free(m->sections[i]);
+		free(m->section_places[i]);
+	}
+	free(m->settings);
+	free(m->sections);
+	free(m->section_places);
+	free(m->path);
+	free(m);
+}

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The simulated kernel with its device models (macsim), its control tool, and the tests of its parts.
+
+MACSIM_KERNEL_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out macsim/kernel/ctl.c,$(wildcard macsim/kernel/*.c)))
+MACSIM_MODEL_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard macsim/devices/*.c))
+MACSIM_DART_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard macsim/kernel/dart*.c))
+
+$(MACSIM_KERNEL_OBJS) $(B)/macsim/kernel/ctl.o: CPPFLAGS = -I$(TOP) -D_GNU_SOURCE -DMACSIM_MACHINES_DIR='"$(TOP)/macsim/machines"'
+
+$(B)/macsim/bin/macsim: $(MACSIM_KERNEL_OBJS) $(MACSIM_MODEL_OBJS) $(B)/macsim/wire/wire.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ -lpthread
+
+$(B)/macsim/bin/macsim-ctl: $(B)/macsim/kernel/ctl.o $(B)/macsim/wire/wire.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@
+
+$(B)/tests/unit/test_dart.o $(B)/tests/unit/test_machine.o: CPPFLAGS = -I$(TOP) -D_GNU_SOURCE
+$(B)/tests/unit/test_dart: $(B)/tests/unit/test_dart.o $(MACSIM_DART_OBJS)
+	$(CC) $(LDFLAGS) $^ -o $@ -lcmocka
+$(B)/tests/unit/test_machine: $(B)/tests/unit/test_machine.o $(B)/macsim/kernel/machine.o $(MACSIM_DART_OBJS)
+	$(CC) $(LDFLAGS) $^ -o $@ -lcmocka
+
+ALL += $(B)/macsim/bin/macsim $(B)/macsim/bin/macsim-ctl
+TESTS += $(B)/tests/unit/test_dart $(B)/tests/unit/test_machine
