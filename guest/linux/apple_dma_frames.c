@@ -408,20 +408,21 @@ int adma_table_get(struct adma_table *t, struct adma_want *wants, unsigned int c
 bool adma_table_put(struct adma_table *t, struct adma_dying *dying, dma_addr_t iova, size_t size)
 {
 	u64 first = iova & ~((1ULL << t->ch->granule_shift) - 1);
+	u32 frames = adma_frames_of(t->ch, iova, size);
 	struct adma_bucket *b = bucket_of_iova(t, first);
 	struct adma_mapping *m, *found = NULL;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&b->lock, flags);
 	hlist_for_each_entry(m, &b->head, by_iova) {
-		if (m->iova == first) {
+		if (m->iova == first && m->frames == frames) {
 			found = m;
 			break;
 		}
 	}
 	raw_spin_unlock_irqrestore(&b->lock, flags);
-	/* The caller's own use keeps it live; a driver that unmaps what it does not own may free a neighbour's. */
-	if (!found || found->frames != adma_frames_of(t->ch, iova, size))
+	/* The caller's own use keeps it live; a driver that unmaps twice takes away a neighbour's. */
+	if (!found)
 		return false;
 	put_mapping(t, dying, found);
 	return true;

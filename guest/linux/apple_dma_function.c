@@ -99,7 +99,7 @@ static int claim(struct adma_function *fn)
 		msleep(20);
 		waited += 20;
 	}
-	if (err && err != -EALREADY)
+	if (err)
 		return err;
 	err = request_window(fn) ?: request_budget(fn, &mappings);
 	if (!err && !fn->table.mappings)

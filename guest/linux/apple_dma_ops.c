@@ -159,6 +159,7 @@ static int op_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enu
 	u64 limit = dma_limit(dev, *dev->dma_mask);
 	struct adma_want wants[ADMA_BATCH];
 	struct scatterlist *sg, *first = sgl;
+	size_t bytes = 0;
 	int mapped = 0;
 	int err = 0;
 
@@ -178,6 +179,7 @@ static int op_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enu
 				goto out;
 			}
 			want(fn, &wants[i], sg_phys(sg), sg->length);
+			bytes += sg->length;
 		}
 		err = adma_table_get(&fn->table, wants, n);
 		if (err)
@@ -195,7 +197,7 @@ out:
 	if (!err)
 		return nents;
 	unmap_entries(fn, sgl, mapped);
-	report_failure(fn, 0, err, quiet(attrs));
+	report_failure(fn, bytes, err, quiet(attrs));
 	/* What dma_map_sgtable() lets us say. */
 	switch (err) {
 	case -EREMOTEIO:

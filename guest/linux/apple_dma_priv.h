@@ -174,7 +174,7 @@ void adma_table_destroy(struct adma_table *t);
 
 /* All wants (at most ADMA_BATCH) or none.  0, or a negative errno. */
 int adma_table_get(struct adma_table *t, struct adma_want *wants, unsigned int count);
-/* False when no mapping begins in the frame of iova. */
+/* False when that is not what a mapping covers. */
 bool adma_table_put(struct adma_table *t, struct adma_dying *dying, dma_addr_t iova, size_t size);
 void adma_table_put_done(struct adma_table *t, struct adma_dying *dying);
 void adma_table_count_failure(struct adma_table *t);
