@@ -263,6 +263,7 @@ struct bar {
 	bool trapped;
 	struct descriptor *descriptor; /* handed to the dext, function.lock */
 	atomic_uint client_maps;
+	atomic_bool client_mapped; /* ever */
 };
 
 struct source {

@@ -134,9 +134,9 @@ static void write_function(FILE *out, struct function *f)
 		struct bar *b = &f->bars[i];
 		if (!b->size)
 			continue;
-		fprintf(out, "%s{\"bar\":%u,\"size\":%llu,\"mapped_by_client\":%s,\"mode\":\"%s\"}", first ? "" : ",",
-			i, (unsigned long long)b->size, yes(atomic_load(&b->client_maps)),
-			b->trapped ? "trapped" : "mapped");
+		fprintf(out, "%s{\"bar\":%u,\"size\":%llu,\"mapped_by_client\":%s,\"was_mapped\":%s,\"mode\":\"%s\"}",
+			first ? "" : ",", i, (unsigned long long)b->size, yes(atomic_load(&b->client_maps)),
+			yes(atomic_load(&b->client_mapped)), b->trapped ? "trapped" : "mapped");
 		first = false;
 	}
 	pthread_mutex_unlock(&f->lock);

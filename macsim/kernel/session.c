@@ -527,6 +527,7 @@ static void note_bar(struct mapping_record *m, struct function *f)
 		m->bar_of = f;
 		m->bar = i;
 		atomic_fetch_add(&f->bars[i].client_maps, 1);
+		atomic_store(&f->bars[i].client_mapped, true);
 	}
 	pthread_mutex_unlock(&f->lock);
 }
