@@ -174,3 +174,23 @@ run_vm()
 	fi
 	[ "$failed" -eq "$before" ] || show_logs
 }
+
+# What the machine saw, after the guest is gone: of function INDEX (0), with its mappings counted by the DART itself.
+check_machine()
+{
+	local f=${1:-0}
+	if [ ! -s "$tmp/report.json" ]; then
+		not_ok "${guest_prefix}the machine reports"
+		return
+	fi
+	check "${guest_prefix}no stray DMA" test "$(report stray)" = 0
+	check "${guest_prefix}no mapping outlives the guest ($(report functions "$f" maps) were made)" \
+		test "$(report functions "$f" mappings)" = 0 -a "$(report functions "$f" maps)" -gt 0
+	check "${guest_prefix}bus mastering is off" test "$(report functions "$f" bus_master)" = 0
+	check "${guest_prefix}interrupts were delivered" test "$(report functions "$f" interrupts)" -gt 0
+}
+
+check_file_system()
+{
+	check "${guest_prefix}the file system on the disk is consistent" e2fsck -fn "$tmp/disk.img"
+}

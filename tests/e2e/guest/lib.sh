@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the guests' scenarios share.
+# Lines that begin with @@ are for the host: @@ok, @@not ok, @@say, @@at (a point the host waits for).
+
+ok() { echo "@@ok $*"; }
+not_ok() { echo "@@not ok $*"; }
+say() { echo "@@say $*"; }
+at() { echo "@@at $*"; }
+
+# check DESCRIPTION COMMAND...: the command's success is the result; its output is shown when it fails.
+check()
+{
+	what=$1
+	shift
+	if "$@" >/tmp/check.log 2>&1; then
+		ok "$what"
+	else
+		not_ok "$what"
+		echo "# failed: $*"
+		tail -n 20 /tmp/check.log | sed 's/^/#   /'
+	fi
+}
+
+# wait_for SECONDS COMMAND...: until the command succeeds.
+wait_for()
+{
+	tries=$(($1 * 10))
+	shift
+	while ! "$@" >/dev/null 2>&1; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+not() { ! "$@"; }
+
+nvme=/sys/bus/pci/drivers/nvme
+# The passed-through disk, whatever driver it has: the only storage controller of the NVMe class.
+disk_bdf()
+{
+	for d in /sys/bus/pci/devices/*; do
+		[ "$(cat "$d/class")" = 0x010802 ] && echo "${d##*/}"
+	done
+}
+bdf=$(disk_bdf)
+
+# stat_of NAME: a line of the function's statistics.
+stat_of()
+{
+	sed -n "s/^$1 //p" /sys/kernel/debug/apple_dma/*/"$bdf"
+}
+
+disk=/dev/nvme0n1
+load() { insmod /apple_dma.ko && wait_for 15 test -b $disk; }
+drop_caches() { echo 3 >/proc/sys/vm/drop_caches; }
+
+# The disk carries files/ and files.sha256, which lists them.
+verify()
+{
+	drop_caches
+	(cd "${1:-/mnt}" && sha256sum -c -s files.sha256)
+}
+
+# Readers past the page cache and writers through it, more of them than there are CPUs; then what was written is compared.
+busy()
+{
+	pids=
+	rm -rf /mnt/busy
+	mkdir /mnt/busy
+	for i in 1 2 3 4; do
+		(head -c 2000000 /dev/urandom >/tmp/busy$i && cp /tmp/busy$i /mnt/busy/$i && sync) &
+		pids="$pids $!"
+		dd if=$disk of=/dev/null bs=64k count=160 skip=$((i * 160)) iflag=direct 2>/dev/null &
+		pids="$pids $!"
+	done
+	for p in $pids; do
+		wait "$p" || return 1
+	done
+	drop_caches
+	for i in 1 2 3 4; do
+		cmp /tmp/busy$i /mnt/busy/$i || return 1
+	done
+	rm -rf /mnt/busy /tmp/busy?
+}
+
+finish()
+{
+	at end
+	sync
+	poweroff -f
+	sleep 60
+}
