@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# PCI functions of the simulated Mac. The simulated kernel links MACSIM_DEVICE_OBJS; each object registers its model by itself.
+# PCI functions of the simulated Mac. The simulated kernel links every object here; each registers its model by itself.
 
 MACSIM_DEVICE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard macsim/devices/*.c))
 
