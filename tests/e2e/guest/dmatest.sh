@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A driver that uses every part of the DMA API, on two functions of one companion.
+
+insmod /apple_dma.ko
+check "both functions are managed" test "$(ls /sys/kernel/debug/apple_dma/*/ | wc -l)" -eq 2
+insmod /dmatest.ko run=0
+check "both functions have their driver" test "$(ls -d /sys/kernel/debug/dmatest/*/ | wc -l)" -eq 2
+
+# result_of FOLDER: its line, as a result of ours.
+result_of()
+{
+	line=$(tail -n 1 "$1/result")
+	case $line in
+	*PASS*) ok "$2: ${line#dmatest: }" ;;
+	*) not_ok "$2: ${line:-no result}" ;;
+	esac
+}
+
+for d in /sys/kernel/debug/dmatest/*/; do
+	echo 1 >"$d/run"
+	result_of "$d" "one at a time"
+done
+for d in /sys/kernel/debug/dmatest/*/; do
+	echo 1 >"$d/run" &
+done
+wait
+for d in /sys/kernel/debug/dmatest/*/; do
+	result_of "$d" "both at once"
+done
+dmesg | grep -E 'WARNING|BUG|dmatest.*(fail|FAIL|instead)' | head -n 20
+check "the kernel has not complained" not sh -c "dmesg | grep -E 'WARNING:|BUG:|Call trace'"
+rmmod dmatest
+check "unloading the driver leaves no mapping" test "$(cat /sys/kernel/debug/apple_dma/*/* | grep -c '^live 0$')" -eq 2
+cat /sys/kernel/debug/apple_dma/*/* | sed 's/^/# /'
