@@ -109,12 +109,15 @@ static void deliver(struct source *s)
 {
 	struct mw_msg m = {.op = MW_UP_INTERRUPT};
 
-	if (!s->pending && level_asserted(s) && !s->outstanding) {
+	if (!s->enabled || s->outstanding || s->cancelled)
+		return;
+	/* A level is looked at when it can be delivered; it leaves nothing behind when it falls. */
+	if (level_asserted(s)) {
 		s->pending = 1;
 		s->total++;
 		s->pending_time = now_ns();
 	}
-	if (!s->enabled || s->outstanding || s->cancelled || !s->pending)
+	if (!s->pending)
 		return;
 	m.a[0] = s->o.id;
 	m.a[1] = s->pending;
