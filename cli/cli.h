@@ -40,6 +40,13 @@ int cli_bad_option(const char *command, int refusal, char **argv);
 /* Flushes stdout: a full disk or a closed pipe must not look like success. */
 int cli_finish(void);
 
+/*
+ * Every device, by address; *list is malloc'ed.  CLI_OK or the status of the
+ * failure it has reported.  No device at all is *count 0, and not reported.
+ */
+int cli_devices(struct vfa_listed **list, size_t *count);
+int cli_fail_no_devices(void);
+
 #define CLI_ADDRESS_BYTES 16
 /* "03:00.0" */
 void cli_address(const struct vfa_device_info *info, char text[CLI_ADDRESS_BYTES]);

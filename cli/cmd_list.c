@@ -103,11 +103,10 @@ int cmd_list(int argc, char **argv)
 	};
 	const char *ids_path = NULL, *tried;
 	struct vfa_listed *list = NULL;
-	struct vfa_error err = {{0}};
 	bool as_json = false;
 	size_t count = 0;
 	FILE *ids;
-	int c, rc;
+	int c, status;
 
 	while ((c = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
 		switch (c) {
@@ -132,22 +131,16 @@ int cmd_list(int argc, char **argv)
 	ids = pci_ids_open(ids_path, &tried);
 	if (!ids && errno)
 		return cli_fail(CLI_FAILURE, "%s cannot be used for device names: %s", tried, strerror(errno));
-	rc = vfa_list(&list, &count, &err);
-	if (rc == 0) {
+	status = cli_devices(&list, &count);
+	if (status == CLI_OK) {
 		if (as_json)
 			print_json(list, count, ids);
 		else if (count)
 			print_text(list, count, ids);
+		status = count ? cli_finish() : cli_fail_no_devices();
 	}
 	if (ids)
 		fclose(ids);
 	free(list);
-
-	if (rc)
-		return cli_fail_client(rc, &err);
-	if (count == 0)
-		return cli_fail(CLI_NO_DEVICE,
-				"there is no device to pass through: attach one, and allow the " VFA_SERVICE_NAME
-				" driver extension in System Settings");
-	return cli_finish();
+	return status;
 }

@@ -124,14 +124,10 @@ int cmd_status(int argc, char **argv)
 		rc = vfa_parse_address(argv[optind], &one, &err);
 		return rc ? cli_fail_client(rc, &err) : show(&one, 1, as_json);
 	}
-	rc = vfa_list(&list, &count, &err);
+	rc = cli_devices(&list, &count);
 	if (rc)
-		return cli_fail_client(rc, &err);
+		return rc;
 	rc = show(list, count, as_json);
 	free(list);
-	if (rc == CLI_OK && count == 0)
-		return cli_fail(CLI_NO_DEVICE,
-				"there is no device to pass through: attach one, and allow the " VFA_SERVICE_NAME
-				" driver extension in System Settings");
-	return rc;
+	return rc == CLI_OK && count == 0 ? cli_fail_no_devices() : rc;
 }

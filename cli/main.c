@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
@@ -53,6 +54,38 @@ int cli_bad_option(const char *command, int refusal, char **argv)
 	const char *what = refusal == ':' ? "a value is missing after" : "unknown option";
 
 	return cli_fail(CLI_USAGE, "%s: %s '%s'; see " CLI_NAME " %s --help", command, what, argv[optind - 1], command);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct vfa_device_info *x = &((const struct vfa_listed *)a)->info;
+	const struct vfa_device_info *y = &((const struct vfa_listed *)b)->info;
+
+	if (x->bus != y->bus)
+		return x->bus - y->bus;
+	if (x->device != y->device)
+		return x->device - y->device;
+	if (x->function != y->function)
+		return x->function - y->function;
+	return (x->registry_id > y->registry_id) - (x->registry_id < y->registry_id);
+}
+
+int cli_devices(struct vfa_listed **list, size_t *count)
+{
+	struct vfa_error err = {{0}};
+	int rc = vfa_list(list, count, &err);
+
+	if (rc)
+		return cli_fail_client(rc, &err);
+	if (*count)
+		qsort(*list, *count, sizeof(**list), by_address);
+	return CLI_OK;
+}
+
+int cli_fail_no_devices(void)
+{
+	return cli_fail(CLI_NO_DEVICE, "there is no device to pass through; attach one, and allow the " VFA_SERVICE_NAME
+				       " driver extension in System Settings");
 }
 
 int cli_finish(void)
