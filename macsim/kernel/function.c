@@ -160,7 +160,7 @@ void sim_intx(struct sim_function *sf, bool level)
 void function_fill_bars(struct function *f, int byte)
 {
 	for (unsigned i = 0; i < MACHINE_BARS; i++)
-		if (f->bars[i].size)
+		if (f->bars[i].backing)
 			memset(f->bars[i].memory, byte, f->bars[i].size);
 }
 

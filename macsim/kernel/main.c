@@ -17,12 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXIT_STRAY   124
-#define EXIT_MACHINE 125
-#define EXIT_LEAK    126
-#define START_LIMIT  30000000000ull
-#define SETTLE_LIMIT 3000000000ull
-#define TERM_LIMIT   3000000000ull
+#define EXIT_STRAY     124
+#define EXIT_MACHINE   125
+#define EXIT_LEAK      126
+#define START_LIMIT    30000000000ull
+#define SETTLE_LIMIT   3000000000ull
+#define SOCKET_DIR_MAX 80
+#define TERM_LIMIT     3000000000ull
 
 extern char **environ;
 
@@ -436,7 +437,7 @@ int main(int argc, char **argv)
 {
 	struct options o = {0};
 	struct machine *machine = NULL;
-	char err[1024] = "", dir[PATH_MAX], socket_path[PATH_MAX + 16], dext[PATH_MAX];
+	char err[3 * PATH_MAX] = "", dir[PATH_MAX], socket_path[PATH_MAX + 16], dext[PATH_MAX];
 	const char *tmp = getenv("TMPDIR");
 	int status = EXIT_MACHINE;
 
@@ -447,9 +448,12 @@ int main(int argc, char **argv)
 		fprintf(stderr, "macsim: the log %s cannot be written: %s\n", o.log, strerror(errno));
 		return EXIT_MACHINE;
 	}
-	snprintf(dir, sizeof(dir), "%s/macsim.XXXXXX", tmp ? tmp : "/tmp");
+	/* A socket's path has little room. */
+	if (!tmp || strlen(tmp) > SOCKET_DIR_MAX)
+		tmp = "/tmp";
+	snprintf(dir, sizeof(dir), "%s/macsim.XXXXXX", tmp);
 	if (!mkdtemp(dir)) {
-		fprintf(stderr, "macsim: no private folder in %s: %s\n", tmp ? tmp : "/tmp", strerror(errno));
+		fprintf(stderr, "macsim: no private folder in %s: %s\n", tmp, strerror(errno));
 		return EXIT_MACHINE;
 	}
 	snprintf(socket_path, sizeof(socket_path), "%s/kernel", dir);
