@@ -146,7 +146,8 @@ static IOReturn MapDescriptor(uint64_t id, uint64_t options, uint64_t offset, ui
 	fd = call.takeFd();
 	if (fd < 0)
 		DriverKitViolation("a mapping without memory", id);
-	ret = mapping.map(fd, call.a(0), call.a(1), call.a(2)) ? kIOReturnSuccess : kIOReturnError;
+	ret = mapping.map(fd, call.a(0), call.a(1), call.a(2) || (options & kIOMemoryMapReadOnly)) ? kIOReturnSuccess
+												   : kIOReturnError;
 	close(fd);
 	return ret;
 }
@@ -167,6 +168,16 @@ kern_return_t IOMemoryDescriptor::CreateMapping_Impl(uint64_t options, uint64_t,
 
 	if (options & kIOMemoryMapFixedAddress)
 		return kIOReturnError;
+	switch (options & 0xff00) {
+	case kIOMemoryMapCacheModeDefault:
+	case kIOMemoryMapCacheModeInhibit:
+	case kIOMemoryMapCacheModeCopyback:
+	case kIOMemoryMapCacheModeWriteThrough:
+	case kIOMemoryMapCacheModeRealTime:
+		break;
+	default:
+		return kIOReturnBadArgument;
+	}
 	made = OSTypeAlloc(IOMemoryMap);
 	made->init();
 	made->ivars->offset = offset;
