@@ -5,7 +5,7 @@
 # make         the client library, the tool and, off a Mac, the simulated one
 #
 # Each room describes itself in room.mk: what it builds, and TESTS it adds.
-# B is the build folder; SAN=1 builds user space with ASan and UBSan into $(B)/san.
+# B is the build folder; SAN=1 builds with ASan and UBSan into $(B)/san, and checks what it can: SAN_TESTS.
 
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
@@ -56,8 +56,13 @@ include $(wildcard */room.mk */*/room.mk)
 .PHONY: build-all
 build-all: $(DEPS) $(ALL)
 
+ifdef SAN
+check: $(DEPS) $(SAN_TESTS)
+	@tests/run $(SAN_TESTS)
+else
 check: build-all $(CHECK_DEPS) $(TESTS)
 	@tests/run $(TESTS)
+endif
 
 clean:
 	rm -rf $(B)
