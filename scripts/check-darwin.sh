@@ -36,6 +36,7 @@ result $? "the cross compiler is at hand" $out/zig.log || exit 1
 export ZIG
 export ZIG_GLOBAL_CACHE_DIR=$top/build/tools/zig-cache ZIG_LOCAL_CACHE_DIR=$top/build/tools/zig-cache
 
+compiler_cxx=("$ZIG" c++ -target aarch64-macos.13.0)
 compiler=("$ZIG" cc -target aarch64-macos.13.0)
 flags=(-std=c11 -O2 -Wall -Wextra -Werror)
 if [ -n "${MACOS_SDK:-}" ]; then
@@ -68,6 +69,17 @@ tool=("${objects[@]}")
 for s in $(sources dext/core); do
 	compile "$s" -Iabi -Idext -Idext/core
 done
+if [ -e build/dext/VFIOUserPCIDriver.h ]; then
+	for s in dext/*.cpp; do
+		# DriverKit is in no macOS SDK: always our declarations of it.
+		"${compiler_cxx[@]}" -std=c++17 -fblocks -O2 -Wall -Wextra -Werror -Iabi -Idext -Ibuild/dext \
+			-idirafter macsim/include -c "$s" -o $out/obj/dext.o >$out/log 2>&1
+		result $? "$s compiles for aarch64-macos" $out/log
+	done
+else
+	echo "the headers made from dext/*.iig are missing: run make first" >$out/log
+	result 1 "the driver extension compiles for aarch64-macos" $out/log
+fi
 
 rm -f $out/vfio-apple
 "${compiler[@]}" "${tool[@]}" -F"$frameworks" -framework IOKit -framework CoreFoundation -o $out/vfio-apple >$out/log 2>&1

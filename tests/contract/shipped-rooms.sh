@@ -91,6 +91,19 @@ check_spec()
 check_spec abi/apple_dma.h docs/spec-guest.md '(ADMA_REG_|ADMA_OP_|ADMA_E_|ADMA_CTL_|ADMA_ST_|ADMA_MAP_|ADMA_FN_)'
 check_spec abi/vfa_dext.h docs/spec-dext.md '(VFA_E_|VFA_DMA_|VFA_CONFIG_|VFA_BAR_READ|VFA_BAR_WRITE|VFA_RESET|VFA_IRQ_|VFA_HELLO|VFA_CLAIM|VFA_RELEASE|VFA_GET_|VFA_SET_)'
 
+# Property lists are read by macOS, not by a compiler.
+python3 - >"$work/hits" 2>&1 <<'END'
+import glob, plistlib, re
+
+lists = {path: plistlib.load(open(path, "rb")) for path in glob.glob("dext/*.plist") + glob.glob("dext/*.entitlements")
+         + glob.glob("*/*.entitlements") + glob.glob("*/*.plist")}
+service = re.search(r'VFA_SERVICE_NAME\s+"(\w+)"', open("abi/vfa_dext.h").read()).group(1)
+classes = {p.get("IOUserClass") for p in lists["dext/Info.plist"]["IOKitPersonalities"].values()}
+if classes != {service}:
+    print(f"dext/Info.plist: IOUserClass is {classes}, clients look for {service}")
+END
+none "the extension's property lists are well-formed and carry the name clients look for" "$work/hits"
+
 # Links inside the documentation lead somewhere.
 in_rooms '\.md$' | while IFS= read -r -d '' page; do
 	grep -oE '\]\([^)#: ]+' "$page" | sed 's/^](//' | while read -r target; do

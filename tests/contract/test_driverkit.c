@@ -290,6 +290,7 @@ static void a_completion_kept_completes_again_and_17_arguments_vanish(void **sta
 	assert_int_equal(c.wrong, 0);
 	IONotificationPortDestroy(port);
 	dispatch_release(queue);
+	dispatch_release(c.arrived);
 }
 
 /* ---- memory ---- */
