@@ -95,12 +95,15 @@ check_spec abi/vfa_dext.h docs/spec-dext.md '(VFA_E_|VFA_DMA_|VFA_CONFIG_|VFA_BA
 python3 - >"$work/hits" 2>&1 <<'END'
 import glob, plistlib, re
 
-lists = {path: plistlib.load(open(path, "rb")) for path in glob.glob("dext/*.plist") + glob.glob("dext/*.entitlements")
-         + glob.glob("*/*.entitlements") + glob.glob("*/*.plist")}
+lists = {path: plistlib.load(open(path, "rb")) for path in glob.glob("[!b]*/*.plist") + glob.glob("[!b]*/*.entitlements")}
 service = re.search(r'VFA_SERVICE_NAME\s+"(\w+)"', open("abi/vfa_dext.h").read()).group(1)
 classes = {p.get("IOUserClass") for p in lists["dext/Info.plist"]["IOKitPersonalities"].values()}
 if classes != {service}:
     print(f"dext/Info.plist: IOUserClass is {classes}, clients look for {service}")
+bundle = lists["dext/Info.plist"]["CFBundleIdentifier"]
+for path, p in lists.items():
+    if bundle not in p.get("com.apple.developer.driverkit.userclient-access", [bundle]):
+        print(f"{path}: gives no access to {bundle}")
 END
 none "the extension's property lists are well-formed and carry the name clients look for" "$work/hits"
 
