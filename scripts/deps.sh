@@ -7,7 +7,8 @@ set -u
 # package or package:command     reason.  With a command, any provider of that command will do.
 packages='
 make                    the build
-git:git                 QEMU patches are applied with git
+git:git                 the tests look at the tree as git sees it
+patch:patch             QEMU patches
 ca-certificates         package downloads
 xz-utils                kernel modules and source archives are xz
 python3                 meson, and checks of JSON output
@@ -33,10 +34,8 @@ bc                      kernel build
 sparse                  static checks of the guest module
 cpio                    guest image
 kmod                    guest image: module dependencies
-busybox-static          guest image: shell
 dpkg-dev                Debian source packages of QEMU and the kernel
 e2fsprogs               disk images for the tests
-patchelf                relocating the built QEMU
 pci.ids                 device names in `vfio-apple list`
 mandoc                  checks the manual page
 npm:npm                 the Zig compiler, which cross-compiles for macOS, is an npm package
