@@ -189,7 +189,7 @@ static void Interrupt(const mw_msg &request)
 		return;
 	}
 	InterruptArrived(source, request.a[1], request.a[2], ^{
-		ReplyCode(copy, kIOReturnSuccess);
+	  ReplyCode(copy, kIOReturnSuccess);
 	});
 	source->release();
 }

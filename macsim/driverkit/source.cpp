@@ -228,12 +228,12 @@ void InterruptArrived(IOInterruptDispatchSource *source, uint64_t count, uint64_
 	}
 	IODispatchQueue *queue = ActionQueue(action, ivars->queue);
 	bool accepted = QueueEnqueue(queue, ^{
-		OSAction *target = action;
-		uint64_t number = count, ticks = NanosecondsToTicks(ns);
-		void *const arguments[] = {&target, &number, &ticks};
-		ActionFire(target, arguments);
-		target->release();
-		finished();
+	  OSAction *target = action;
+	  uint64_t number = count, ticks = NanosecondsToTicks(ns);
+	  void *const arguments[] = {&target, &number, &ticks};
+	  ActionFire(target, arguments);
+	  target->release();
+	  finished();
 	});
 	if (!accepted) {
 		action->release();
