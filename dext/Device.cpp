@@ -129,46 +129,54 @@ IOReturn device_claim(Device *dev, VFIOUserPCIUserClient *client)
 	return kIOReturnSuccess;
 }
 
+/*
+ * A device that was left running would go on with its old addresses as soon
+ * as the next owner turns bus master on.  The reset takes its time, so nobody
+ * waits for it but that next owner.
+ */
+static void recover(Device *dev)
+{
+	dev->resetting++;
+	dev->driver->retain();
+	dev->reset_queue->DispatchAsync(^{
+		IOLockLock(dev->lock);
+		if (!dev->stopping) {
+			uint64_t left = device_quiesce(dev, QUIESCE_INTERRUPTS | QUIESCE_RESET);
+
+			DEVICE_LOG(dev, "reset after its owner, %llu mappings completed", (unsigned long long)left);
+		}
+		dev->resetting--;
+		if (!dev->stopping)
+			publish(dev, false);
+		IOLockUnlock(dev->lock);
+		dev->driver->release();
+	});
+}
+
 void device_release(Device *dev)
 {
 	device_quiesce(dev, QUIESCE_INTERRUPTS);
 	dev->owner = nullptr;
-	publish(dev, false);
+	if (dev->used)
+		recover(dev);
+	else
+		publish(dev, false);
 }
 
-/*
- * The owner died or closed without a word, so the device may be in the middle
- * of anything.  It is silenced here and now; the rest takes as long as a reset
- * does and must not hold up the end of the connection.
- */
-static void recover(Device *dev)
+/* The owner died or closed without a word, so the device may be in the middle of anything. It is silenced at once. */
+static void end_owner(Device *dev)
 {
 	dev->owner = nullptr;
 	device_bus_master_off(dev);
 	device_irq_disable(dev);
-
-	dev->resetting++;
-	dev->driver->retain();
-	dev->reset_queue->DispatchAsync(^{
-	  IOLockLock(dev->lock);
-	  if (!dev->stopping) {
-		  uint64_t left = device_quiesce(dev, QUIESCE_INTERRUPTS | QUIESCE_RESET);
-
-		  DEVICE_LOG(dev, "its owner is gone: device reset, %llu mappings completed", (unsigned long long)left);
-	  }
-	  dev->resetting--;
-	  if (!dev->stopping)
-		  publish(dev, false);
-	  IOLockUnlock(dev->lock);
-	  dev->driver->release();
-	});
+	recover(dev);
 }
 
 void device_client_gone(Device *dev, VFIOUserPCIUserClient *client)
 {
 	IOLockLock(dev->lock);
 	if (dev->owner == client)
-		recover(dev);
+		end_owner(dev);
 	IOLockUnlock(dev->lock);
 }
 

@@ -62,6 +62,7 @@ struct Device {
 	IOLock *lock;
 	VFIOUserPCIUserClient *owner; /* not retained: its Stop clears it */
 	bool bus_master;
+	bool used; /* bus master has been on since the last reset: the device may still hold addresses */
 	uint32_t resetting; /* resets queued or running, the owner's wish or its legacy: no new owner until 0 */
 	bool stopping;
 	struct vfa_dma_table dma;

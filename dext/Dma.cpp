@@ -50,7 +50,7 @@ static enum vfa_status refused(Device *dev, IOReturn ret)
 /* Too few segment slots are not an error for the platform, so what came back is measured. */
 static bool is_one_block(const Device *dev, const IOAddressSegment *segments, uint32_t count, uint64_t length)
 {
-	return count == 1 && segments[0].length == length && segments[0].address != 0 &&
+	return count == 1 && segments[0].length == length &&
 	       segments[0].address % dev->info.dma_page == 0 && segments[0].address >= dev->info.iova_first &&
 	       segments[0].address <= dev->info.iova_last && length - 1 <= dev->info.iova_last - segments[0].address;
 }
@@ -96,9 +96,15 @@ static void complete(Mapping *mapping)
 	OSSafeReleaseNULL(mapping->command);
 }
 
+/* 0 means "none" to too many drivers to be an address. */
+static bool suits(uint64_t iova, uint64_t mask)
+{
+	return iova != 0 && !(iova & mask);
+}
+
 /*
- * Nobody can ask the mapper for an alignment.  But most allocators hand out
- * the first gap, so a block that just fills the gap up to the next aligned
+ * Nobody can ask the mapper for an address.  But most allocators hand out the
+ * first gap, so a block that just fills the gap up to the next suitable
  * address, held while mapping again, makes the next one land there.  Fillers
  * map the client's own pages and are gone before the IOVA is told to anyone.
  */
@@ -107,11 +113,12 @@ static enum vfa_status prepare_aligned(Device *dev, IOMemoryDescriptor *memory, 
 	uint64_t mask = ((uint64_t)1 << map->op.align) - 1;
 	Mapping held[ALIGN_ATTEMPTS] = {};
 	enum vfa_status status = prepare(dev, memory, 0, map->length, out);
-	unsigned i;
 
-	for (i = 0; status == VFA_OK && out->iova & mask && i < ALIGN_ATTEMPTS; i++) {
+	for (unsigned i = 0; status == VFA_OK && !suits(out->iova, mask) && i < ALIGN_ATTEMPTS; i++) {
 		uint64_t gap = -out->iova & mask;
 
+		if (gap == 0)
+			gap = dev->info.dma_page;
 		if (gap < map->length) {
 			complete(out);
 			status = prepare(dev, memory, gap, gap, &held[i]);
@@ -124,10 +131,14 @@ static enum vfa_status prepare_aligned(Device *dev, IOMemoryDescriptor *memory, 
 	}
 	for (Mapping &mapping : held)
 		complete(&mapping);
-	if (status == VFA_OK && out->iova & mask && map->op.flags & VFA_DMA_ALIGN_REQUIRED) {
+	if (status != VFA_OK)
+		return status;
+	if (out->iova == 0)
+		status = refused(dev, kIOReturnDMAError);
+	else if (out->iova & mask && map->op.flags & VFA_DMA_ALIGN_REQUIRED)
+		status = VFA_E_NOT_ALIGNED;
+	if (status != VFA_OK)
 		complete(out);
-		return VFA_E_NOT_ALIGNED;
-	}
 	return status;
 }
 

@@ -323,6 +323,7 @@ IOReturn device_set_bus_master(Device *dev, bool on)
 	dev->pci->ConfigurationWrite16(kIOPCIConfigurationOffsetCommand,
 				       command | kIOPCICommandBusMaster | kIOPCICommandMemorySpace);
 	dev->bus_master = true;
+	dev->used = true;
 	return kIOReturnSuccess;
 }
 
@@ -354,6 +355,7 @@ IOReturn device_perform_reset(Device *dev, enum vfa_reset wanted, enum vfa_reset
 	IOLockLock(dev->lock);
 	if (ret == kIOReturnSuccess) {
 		dev->resets++;
+		dev->used = false;
 		device_bus_master_off(dev);
 	} else {
 		dev->last_error = ret;

@@ -227,6 +227,9 @@ static void settle(void)
 	while ((tasks_clients_left() || user_clients_left()) && kernel_wait(deadline))
 		;
 	pthread_mutex_unlock(&kernel.lock);
+	/* A dext may reset the device before it lets go of memory, after the Stops. */
+	while (report_live_mappings() && now_ns() < deadline)
+		usleep(10000);
 }
 
 /* ---- the machine ---- */

@@ -108,7 +108,31 @@ void control(const char *arguments)
 	assert_int_equal(system(command), 0);
 }
 
+unsigned stray_accesses(void)
+{
+	FILE *status = popen("${MACSIM_CTL:-build/macsim/bin/macsim-ctl} status", "re");
+	char text[65536];
+	size_t n;
+	char *at;
+
+	assert_non_null(status);
+	n = fread(text, 1, sizeof(text) - 1, status);
+	text[n] = '\0';
+	assert_int_equal(pclose(status), 0);
+	at = strstr(text, "\"stray\":");
+	assert_non_null(at);
+	return (unsigned)strtoul(at + strlen("\"stray\":"), NULL, 10);
+}
+
 /* ---- another owner ---- */
+
+void tell_ready(void)
+{
+	printf("ready\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
 
 void hold(const char *address, unsigned mappings)
 {
@@ -130,20 +154,16 @@ void hold(const char *address, unsigned mappings)
 			exit(1);
 		}
 	}
-	printf("ready\n");
-	fflush(stdout);
-	for (;;)
-		pause();
+	tell_ready();
 }
 
-pid_t start_holder(const char *address, unsigned mappings)
+pid_t start_process(const char *what, const char *address, const char *argument)
 {
-	char count[16], line[16] = "";
+	char line[16] = "";
 	int out[2];
 	pid_t pid;
 	ssize_t n;
 
-	snprintf(count, sizeof(count), "%u", mappings);
 	assert_int_equal(pipe(out), 0);
 	pid = fork();
 	assert_true(pid >= 0);
@@ -151,7 +171,7 @@ pid_t start_holder(const char *address, unsigned mappings)
 		dup2(out[1], 1);
 		close(out[0]);
 		close(out[1]);
-		execl("/proc/self/exe", "holder", "--hold", address, count, (char *)NULL);
+		execl("/proc/self/exe", "holder", what, address, argument, (char *)NULL);
 		_exit(127);
 	}
 	close(out[1]);
@@ -160,6 +180,14 @@ pid_t start_holder(const char *address, unsigned mappings)
 	if (n <= 0 || strcmp(line, "ready\n"))
 		fail_msg("%s: the other process did not get the device", address);
 	return pid;
+}
+
+pid_t start_holder(const char *address, unsigned mappings)
+{
+	char count[16];
+
+	snprintf(count, sizeof(count), "%u", mappings);
+	return start_process("--hold", address, count);
 }
 
 void kill_holder(pid_t pid)

@@ -30,14 +30,20 @@ struct vfa_stats stats_of(const char *address);
 /* Polls until nothing is owned or mapped, fails after 5 s. */
 void wait_until_free(const char *address);
 
-/* Another process that owns the device, has `mappings` live and bus master on. Returns when it has. */
-pid_t start_holder(const char *address, unsigned mappings);
-/* main() of that process; never returns. */
-void hold(const char *address, unsigned mappings) __attribute__((noreturn));
+/* This program again, as another process with three arguments. Returns when that one has called tell_ready(). */
+pid_t start_process(const char *what, const char *address, const char *argument);
+/* In that process: never returns. */
+void tell_ready(void) __attribute__((noreturn));
 void kill_holder(pid_t pid);
+
+/* A process that owns the device, has `mappings` live and bus master on; its main() calls hold(). */
+pid_t start_holder(const char *address, unsigned mappings);
+void hold(const char *address, unsigned mappings) __attribute__((noreturn));
 
 /* macsim-ctl with these arguments; fails the test when it fails. */
 void control(const char *arguments);
+/* DMA so far to addresses that were not mapped. */
+unsigned stray_accesses(void);
 
 void sleep_ms(unsigned ms);
 uint64_t now_ms(void);

@@ -330,22 +330,23 @@ static void calls_during_a_reset_do_not_wait_for_it(void **state)
 	vfa_close(dev);
 }
 
+static __attribute__((noreturn)) void hold_resetting(const char *address)
+{
+	struct vfa_device *dev = open_device(address);
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, reset_in_background, dev))
+		exit(1);
+	sleep_ms(30);
+	tell_ready();
+}
+
 static void an_owner_killed_during_its_reset_is_cleaned_up(void **state)
 {
 	struct vfa_device *dev;
-	pid_t pid;
 
 	(void)state;
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		execl("/proc/self/exe", "resetter", "--reset", PLAIN, (char *)NULL);
-		_exit(127);
-	}
-	for (unsigned waited = 0; !stats_of(PLAIN).owner && waited < 5000; waited += 5)
-		sleep_ms(5);
-	sleep_ms(30);
-	kill_holder(pid);
+	kill_holder(start_process("--reset", PLAIN, ""));
 	dev = open_device(PLAIN);
 	assert_int_equal(stats_of(PLAIN).mappings_live, 0);
 	vfa_close(dev);
@@ -613,6 +614,107 @@ static void unplugging_an_idle_device_is_quiet(void **state)
 	reopen(&d, NO_FLR);
 }
 
+/* ---- a device that does not stop by itself ---- */
+
+#define RUNAWAY_BYTES (2u << 20)
+
+/* From now on the device reads the first and writes the last bytes of this memory, again and again. */
+static void run_away(struct dmatest *d, struct dmatest_buffer *b)
+{
+	struct dmatest_desc forever = {
+		.op = DMATEST_OP_PERSIST, .nr_src = 1, .nr_dst = 1, .pattern = 0x4242424242424242, .length = PAGE};
+
+	DO(d, dmatest_map(d, RUNAWAY_BYTES, b));
+	forever.src = (struct dmatest_segment){.address = b->iova, .length = PAGE};
+	forever.dst = (struct dmatest_segment){.address = b->iova + RUNAWAY_BYTES - PAGE, .length = PAGE};
+	DO(d, dmatest_run(d, 0, &forever, NULL));
+	for (unsigned i = 0; i < 3; i++) {
+		volatile uint8_t *written = b->mem + RUNAWAY_BYTES - PAGE;
+
+		*written = 0;
+		for (unsigned waited = 0; *written != 0x42 && waited < 1000; waited++)
+			sleep_ms(1);
+		assert_int_equal(*written, 0x42);
+	}
+}
+
+static __attribute__((noreturn)) void hold_runaway(const char *address)
+{
+	struct dmatest_buffer b;
+	struct dmatest d;
+
+	if (dmatest_open(&d, address)) {
+		fprintf(stderr, "holder: %s\n", d.why);
+		exit(1);
+	}
+	run_away(&d, &b);
+	tell_ready();
+}
+
+enum ending { CLOSE, KILL_OWNER, UNMAP_ALL, RESET_AND_CLOSE, KILL_DEXT, UNPLUG, ENDINGS };
+
+static void end_here(struct dmatest *d, enum ending ending)
+{
+	switch (ending) {
+	case UNMAP_ALL:
+		assert_int_equal(vfa_dma_unmap_all(d->dev), 0);
+		break;
+	case RESET_AND_CLOSE:
+		assert_int_equal(vfa_reset(d->dev, VFA_RESET_AUTO, NULL), 0);
+		break;
+	case KILL_DEXT:
+		control("kill-dext " PLAIN);
+		wait_gone(d);
+		break;
+	case UNPLUG:
+		control("unplug " PLAIN);
+		wait_gone(d);
+		control("plug " PLAIN);
+		break;
+	default:
+		break;
+	}
+	dmatest_close(d);
+}
+
+/* Bus master off before any unmap, whatever ends: not one access reaches memory that has been taken away. */
+static void a_runaway_device_is_silenced_before_its_memory_goes(void **state)
+{
+	(void)state;
+	for (enum ending ending = CLOSE; ending < ENDINGS; ending++) {
+		struct dmatest_buffer b;
+		struct dmatest d;
+
+		if (ending == KILL_OWNER) {
+			kill_holder(start_process("--runaway", PLAIN, ""));
+		} else {
+			open_dmatest(&d, PLAIN);
+			run_away(&d, &b);
+			end_here(&d, ending);
+		}
+		reopen(&d, PLAIN);
+		wait_until_free(PLAIN);
+		if (stray_accesses())
+			fail_msg("ending %d: %u stray accesses", (int)ending, stray_accesses());
+	}
+}
+
+/* Proves that the test above could fail: the owner itself pulls the memory away under the running device. */
+static void an_unmap_under_a_running_device_is_caught(void **state)
+{
+	struct dmatest_buffer b;
+	struct dmatest d;
+
+	(void)state;
+	open_dmatest(&d, PLAIN);
+	run_away(&d, &b);
+	assert_int_equal(stray_accesses(), 0);
+	DO(&d, dmatest_unmap_dma(&d, &b));
+	sleep_ms(50);
+	dmatest_close(&d);
+	assert_true(stray_accesses() > 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -637,17 +739,19 @@ int main(int argc, char **argv)
 		cmocka_unit_test(death_of_the_dext_is_noticed_and_survived),
 		cmocka_unit_test(unplugging_is_noticed_and_replugging_works),
 		cmocka_unit_test(unplugging_an_idle_device_is_quiet),
+		cmocka_unit_test(a_runaway_device_is_silenced_before_its_memory_goes),
+	};
+	const struct CMUnitTest control_test[] = {
+		cmocka_unit_test(an_unmap_under_a_running_device_is_caught),
 	};
 
 	if (argc == 4 && !strcmp(argv[1], "--hold"))
 		hold(argv[2], (unsigned)atoi(argv[3]));
-	if (argc == 3 && !strcmp(argv[1], "--reset")) {
-		struct vfa_device *dev = open_device(argv[2]);
-
-		for (;;)
-			vfa_reset(dev, VFA_RESET_AUTO, NULL);
-	}
-	if (argc == 2)
-		cmocka_set_test_filter(argv[1]);
+	if (argc == 4 && !strcmp(argv[1], "--reset"))
+		hold_resetting(argv[2]);
+	if (argc == 4 && !strcmp(argv[1], "--runaway"))
+		hold_runaway(argv[2]);
+	if (argc == 2 && !strcmp(argv[1], "control"))
+		return cmocka_run_group_tests(control_test, NULL, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
