@@ -43,9 +43,13 @@ class Machine:
             self.monitor = self._connect(qmp_path)
             self._line(self.monitor)
             self.qmp("qmp_capabilities")
-        except Exception:
+        except (OSError, RuntimeError) as e:
+            # QEMU says why, and closes its sockets before or after that.
+            self.process.terminate()
+            self.process.wait(20)
+            output = self.output().strip()
             self.close()
-            raise
+            raise RuntimeError(output or str(e)) from e
         self.next_bar, self.next_bar64 = MMIO, MMIO64
 
     def output(self):
@@ -56,7 +60,7 @@ class Machine:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise RuntimeError(self.output().strip() or "QEMU ended without a word")
+                raise RuntimeError("QEMU ended without a word")
             try:
                 s = socket.socket(socket.AF_UNIX)
                 s.connect(path)
