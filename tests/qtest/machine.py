@@ -80,8 +80,11 @@ class Machine:
 
     def close(self):
         for stream in (getattr(self, "qtest", None), getattr(self, "monitor", None)):
-            if stream:
-                stream.close()
+            try:
+                if stream:
+                    stream.close()
+            except OSError:
+                pass    # unsent words to a QEMU that has gone
         if self.process.poll() is None:
             self.process.terminate()
             try:
