@@ -384,7 +384,7 @@ struct function *function_create(const struct function_config *c, const struct d
 	return f;
 }
 
-void function_destroy(struct function *f)
+void function_stop(struct function *f)
 {
 	pthread_mutex_lock(&f->lock);
 	f->stop_polling = true;
@@ -396,15 +396,4 @@ void function_destroy(struct function *f)
 		f->model->exit(for_model(f));
 	pthread_mutex_unlock(&f->lock);
 	function_unplug(f);
-	for (unsigned i = 0; i < MACHINE_BARS; i++) {
-		struct bar *b = &f->bars[i];
-		if (b->size)
-			munmap(b->memory, b->size);
-		backing_unref(b->backing);
-		if (b->descriptor)
-			object_unref(b->descriptor);
-	}
-	dart_destroy(&f->dart);
-	free(f->state);
-	free(f);
 }

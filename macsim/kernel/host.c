@@ -327,10 +327,6 @@ void host_stop(struct host *h)
 	wait_ended(h);
 }
 
-void host_free(struct host *h)
-{
-	free(h);
-}
 
 void host_unplug(struct host *h)
 {

@@ -327,7 +327,7 @@ struct function {
 struct conn;
 struct function *function_create(const struct function_config *c, const struct dart_config *dart, struct machine *m,
 				 char *err, size_t err_size);
-void function_destroy(struct function *f);
+void function_stop(struct function *f); /* its memory stays: threads that serve sockets may still look at it */
 void function_publish(struct function *f); /* plugged in: power-on state, a new nub */
 void function_unplug(struct function *f);
 void function_restart(struct function *f, enum sim_reset kind); /* registers as after that reset; function.lock */
@@ -362,7 +362,6 @@ void host_start(struct host *h); /* a thread that keeps the dext running */
 bool host_wait_started(struct host *h, uint64_t deadline, char *err, size_t err_size);
 void host_stop(struct host *h);   /* the driver stops, the process ends, by force after 3 s; nothing is relaunched */
 void host_kill(struct host *h);   /* SIGKILL; relaunched as after any crash */
-void host_free(struct host *h);   /* after host_stop() */
 void host_unplug(struct host *h); /* the device vanishes */
 bool host_plug(struct host *h);   /* and comes back; false: it is there */
 void host_replug(struct host *h); /* both, not waiting */

@@ -307,11 +307,8 @@ static void stop_machine(void)
 		if (functions[i]->host)
 			host_stop(functions[i]->host);
 	}
-	for (unsigned i = 0; i < nr_functions; i++) {
-		if (functions[i]->host)
-			host_free(functions[i]->host);
-		function_destroy(functions[i]);
-	}
+	for (unsigned i = 0; i < nr_functions; i++)
+		function_stop(functions[i]);
 }
 
 static bool write_report(const char *path, const char *json)
