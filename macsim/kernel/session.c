@@ -75,22 +75,26 @@ static void **clients_of(struct entry *service)
 void service_stop(struct entry *service, bool wait)
 {
 	uint64_t deadline = now_ns() + 1000000000;
-	void **clients;
+	void **clients, **at, **to;
 
 	if (!entry_make_inactive(service))
 		return;
 	/* The subtree is inactive and its ports are dead before anybody stops (SV terminatePhase1 2545). */
 	clients = clients_of(service);
-	for (void **at = clients; *at; at++)
-		entry_make_inactive(*at);
-	/* The driver stops before its user clients (SV 3240). Under a live provider the kernel waits for it (US 5808).
-	 */
+	for (to = at = clients; *at; at++) {
+		if (entry_make_inactive(*at))
+			*to++ = *at;
+		else
+			object_unref(*at); /* its Stop is under way */
+	}
+	*to = NULL;
+	/* The driver stops before its user clients (SV 3240); under a live provider it is waited for (US 5808). */
 	post_stop(service);
 	pthread_mutex_lock(&kernel.lock);
 	while (wait && !service->stopped && kernel_wait(deadline))
 		;
 	pthread_mutex_unlock(&kernel.lock);
-	for (void **at = clients; *at; at++) {
+	for (at = clients; *at; at++) {
 		begin_client_stop(*at);
 		object_unref(*at);
 	}
