@@ -45,13 +45,20 @@ struct dt_queue {
 	u32 submitted, completed;
 };
 
+struct dt_vector {
+	struct dt *dt;
+	unsigned int index;
+	int irq;
+	atomic_t interrupts;
+};
+
 struct dt {
 	struct list_head node;
 	struct pci_dev *pdev;
 	void __iomem *regs, *small, *mem;
 	unsigned int queues, vectors;
 	struct dt_queue queue[DMATEST_MAX_QUEUES];
-	atomic_t interrupts[DMATEST_MAX_VECTORS];
+	struct dt_vector vector[DMATEST_MAX_VECTORS];
 	struct dentry *debugfs;
 
 	struct mutex run_lock;	/* one run at a time; guards result */

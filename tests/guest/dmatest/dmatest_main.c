@@ -160,16 +160,12 @@ static bool dt_reap(struct dt_queue *q, struct dt_request **req)
 
 static irqreturn_t dt_interrupt(int irq, void *data)
 {
-	struct dt *dt = data;
+	struct dt_vector *vector = data;
+	struct dt *dt = vector->dt;
 	struct dt_request *req;
-	unsigned int v, q;
+	unsigned int q;
 
-	for (v = 0; v < dt->vectors; v++)
-		if (pci_irq_vector(dt->pdev, v) == irq)
-			break;
-	if (v == dt->vectors)
-		return IRQ_NONE;
-	for (q = v; q < dt->queues; q += dt->vectors) {
+	for (q = vector->index; q < dt->queues; q += dt->vectors) {
 		while (dt_reap(&dt->queue[q], &req)) {
 			if (!req)
 				continue;
@@ -179,7 +175,7 @@ static irqreturn_t dt_interrupt(int irq, void *data)
 				complete(&req->finished);
 		}
 	}
-	atomic_inc(&dt->interrupts[v]);
+	atomic_inc(&vector->interrupts);
 	return IRQ_HANDLED;
 }
 
@@ -243,6 +239,16 @@ static int dt_init_queues(struct dt *dt)
 	return 0;
 }
 
+static void dt_exit_interrupts(struct dt *dt)
+{
+	unsigned int v;
+
+	for (v = 0; v < dt->vectors; v++)
+		if (dt->vector[v].dt)
+			free_irq(dt->vector[v].irq, &dt->vector[v]);
+	pci_free_irq_vectors(dt->pdev);
+}
+
 static int dt_init_interrupts(struct dt *dt)
 {
 	unsigned int v;
@@ -253,25 +259,19 @@ static int dt_init_interrupts(struct dt *dt)
 		return rc;
 	dt->vectors = rc;
 	for (v = 0; v < dt->vectors; v++) {
-		rc = request_irq(pci_irq_vector(dt->pdev, v), dt_interrupt, 0, "dmatest", dt);
-		if (rc)
-			goto undo;
+		struct dt_vector *vector = &dt->vector[v];
+
+		vector->index = v;
+		vector->irq = pci_irq_vector(dt->pdev, v);
+		vector->dt = dt;
+		rc = request_irq(vector->irq, dt_interrupt, 0, "dmatest", vector);
+		if (rc) {
+			vector->dt = NULL;
+			dt_exit_interrupts(dt);
+			return rc;
+		}
 	}
 	return 0;
-undo:
-	while (v--)
-		free_irq(pci_irq_vector(dt->pdev, v), dt);
-	pci_free_irq_vectors(dt->pdev);
-	return rc;
-}
-
-static void dt_exit_interrupts(struct dt *dt)
-{
-	unsigned int v;
-
-	for (v = 0; v < dt->vectors; v++)
-		free_irq(pci_irq_vector(dt->pdev, v), dt);
-	pci_free_irq_vectors(dt->pdev);
 }
 
 static void dt_release_regions(void *pdev)
