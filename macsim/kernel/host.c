@@ -26,7 +26,7 @@ struct host {
 	enum host_state state;
 	int32_t refusal;
 	bool stopping, buried, crashed;
-	pid_t pid;
+	_Atomic pid_t pid; /* written under the lock */
 	struct task *task;
 	struct entry *service;
 };
@@ -101,7 +101,9 @@ static void start_service(struct host *h, struct task *t)
 	if (nub)
 		service = entry_new(ENTRY_SERVICE, t, h->class, nub, f);
 	if (!service) {
+		/* The device went meanwhile. */
 		object_unref(nub);
+		host_maybe_exit(t);
 		return;
 	}
 	entry_set_string(service, "IOClass", "IOUserService");
@@ -206,12 +208,16 @@ static void *host_run(void *arg)
 {
 	struct host *h = arg;
 	struct function *f = h->function;
+	bool used;
 
 	for (int i = 0; i < RELAUNCH_MAX; i++) {
 		/* The device is reset before the next driver after a clean detach (PD 425, 1080). */
-		if (f->reset_before_start && pci_reset(f, kIOPCIDeviceResetTypeFunction, 0))
-			pci_reset(f, kIOPCIDeviceResetTypeHot, 0);
+		pthread_mutex_lock(&f->lock);
+		used = f->reset_before_start;
 		f->reset_before_start = false;
+		pthread_mutex_unlock(&f->lock);
+		if (used && pci_reset(f, kIOPCIDeviceResetTypeFunction, 0))
+			pci_reset(f, kIOPCIDeviceResetTypeHot, 0);
 		if (!run_once(h))
 			break;
 	}
@@ -326,7 +332,6 @@ void host_stop(struct host *h)
 	object_unref(service);
 	wait_ended(h);
 }
-
 
 void host_unplug(struct host *h)
 {

@@ -79,12 +79,14 @@ void klog(const char *who, const char *fmt, ...)
 
 void kernel_panic(const char *fmt, ...)
 {
+	static atomic_bool begun;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (!atomic_exchange(&kernel.panicked, true)) {
+	if (!atomic_exchange(&begun, true)) {
 		vsnprintf(kernel.panic, sizeof(kernel.panic), fmt, ap);
 		klog("kernel", "panic: %s", kernel.panic);
+		atomic_store(&kernel.panicked, true);
 		pthread_kill(main_thread, SIGUSR1);
 	}
 	va_end(ap);
