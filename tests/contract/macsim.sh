@@ -86,6 +86,9 @@ check "the dext is replaced after a crash, a new function after a plug" 0 "" "$m
 	$peer tidy; $ctl kill-dext 03:00.0; soon
 	$ctl unplug 03:00.0; ! $peer tidy 2>/dev/null; $ctl status | grep -q "\"present\":false"
 	$ctl plug 03:00.0; soon'
+check "a hot reset that loses the link times out and takes the device away" 0 "" "$macsim" "$work/machine" -- sh -ec '
+	$peer hot-reset; $ctl status | grep -q "\"hot\":1"; $ctl set link_fails=1
+	$peer hot-reset-loses-link; $ctl status | grep -q "\"present\":false"'
 check "macsim-ctl says what it did not understand" 0 "" "$macsim" "$work/machine" -- sh -c '
 	$ctl unplug 99:00.0 2>&1 | grep -q "no such function" && $ctl set nonsense=1 2>&1 | grep -q fail_prepare &&
 	$ctl plug 03:00.0 2>&1 | grep -q "plugged in already"'

@@ -19,11 +19,12 @@
 #define PAGE         16384
 #define NO_RESOURCES ((int32_t)0xe00002be)
 #define BAD_ARGUMENT ((int32_t)0xe00002c2)
+#define TIMEOUT      ((int32_t)0xe00002d6)
 #define UNSUPPORTED  ((int32_t)0xe00002c7)
 #define INVALID_DEST 0x10000003
 #define SERVER_DIED  (-308)
 
-enum selector { MAP, MAP_BEYOND_THE_END, RELEASE_ALL };
+enum selector { MAP, MAP_BEYOND_THE_END, RELEASE_ALL, HOT_RESET };
 
 static _Noreturn void die(const char *what)
 {
@@ -90,6 +91,9 @@ static void answer_call(int sock, int calls, uint64_t nub, struct mw_msg *m, con
 		break;
 	case MAP_BEYOND_THE_END:
 		m->ret = map_memory(calls, nub, m->a[0], range, range[1] + PAGE, &out);
+		break;
+	case HOT_RESET:
+		m->ret = ask(calls, (struct mw_msg){.op = MW_PCI_RESET, .a = {nub, 1}}, NULL).ret;
 		break;
 	default:
 		while (nr_commands)
@@ -221,6 +225,13 @@ static int fill(int32_t expected)
 	return ret == SERVER_DIED ? 0 : call(&c, RELEASE_ALL, NULL, 0);
 }
 
+static int hot_reset(int32_t expected)
+{
+	struct client c = open_service();
+
+	return call(&c, HOT_RESET, NULL, 0) != expected;
+}
+
 static void expect(struct mw_msg m, int32_t ret, const char *what)
 {
 	if (m.ret != ret) {
@@ -297,7 +308,11 @@ int main(int argc, char **argv)
 		return fill(NO_RESOURCES);
 	if (!strcmp(what, "full-until-death"))
 		return fill(SERVER_DIED);
+	if (!strcmp(what, "hot-reset"))
+		return hot_reset(0);
+	if (!strcmp(what, "hot-reset-loses-link"))
+		return hot_reset(TIMEOUT);
 	if (!strcmp(what, "hostile"))
 		return hostile();
-	die("leak, tidy, beyond, full, full-until-death or hostile");
+	die("unknown client");
 }
