@@ -48,7 +48,7 @@ enum mw_op {
 	/* ---- client -> kernel, each answered ---- */
 	MW_MATCH = 0x100,	/* a0 kind (0 IOServiceNameMatching, 1 IOServiceMatching); payload name -> payload u64 entry ids */
 	MW_ENTRY_NAME,		/* a0 entry -> payload name */
-	MW_ENTRY_PROPERTY,	/* a0 entry, payload key -> a0 MW_T_*, a1 number/bool, payload string/data; ret kIOReturnNotFound */
+	MW_ENTRY_PROPERTY,	/* a0 entry, payload key -> a0 MW_T_*, a1 number/bool, a2 OSNumber width, payload string/data; ret kIOReturnNotFound */
 	MW_SERVICE_OPEN,	/* a0 entry, a1 type -> a0 connect */
 	MW_SERVICE_CLOSE,	/* a0 connect */
 	MW_CALL,		/* a0 connect a1 selector a2 scalar-in count a3 struct-in bytes a4 scalar-out room a5 struct-out room
