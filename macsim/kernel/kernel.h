@@ -327,7 +327,7 @@ struct function {
 struct conn;
 struct function *function_create(const struct function_config *c, const struct dart_config *dart, struct machine *m,
 				 char *err, size_t err_size);
-void function_stop(struct function *f); /* its memory stays: threads that serve sockets may still look at it */
+void function_stop(struct function *f);    /* its memory stays: threads that serve sockets may still look at it */
 void function_publish(struct function *f); /* plugged in: power-on state, a new nub */
 void function_unplug(struct function *f);
 void function_restart(struct function *f, enum sim_reset kind); /* registers as after that reset; function.lock */
