@@ -9,27 +9,17 @@ import random
 import struct
 import sys
 import time
-import traceback
 
 from machine import (ALIGN_REQUIRED, BAD_FUNCTION, BAD_HANDLE, BAD_RANGE, BAD_REQUEST, CLAIMED, COMMAND, CONTROL, DOORBELL,
                      ECAM, FLASH, FUNCTIONS, GENERATION, GRANULE, MAGIC, MASTER, MAX_RANGES, MAX_SLOTS, MEMORY, MMIO,
                      NOT_ALIGNED, NOT_CLAIMED, NOT_RAM, OK, OP_CLAIM, OP_MAP, OP_UNMAP, PAGE, RAM, RAM_BYTES, READS,
                      SLOT_HI, SLOT_LO, SLOT_SELECT, UART, VERSION, WRITES, Companion, Machine, host, map_req, req, unmap_req)
+from tap import expect, main, test
 
 G = 16384
 FN0, FN1 = "vfio-apple-pci,host=04:00.0,id=fn0", "vfio-apple-pci,host=05:00.0,id=fn1"
 DATA = RAM + (64 << 20)
 ONES = 0xFFFFFFFF
-tests = []
-
-
-def test(f):
-    tests.append(f)
-    return f
-
-
-def expect(value, wanted, what=""):
-    assert value == wanted, f"{what}: {value!r}, not {wanted!r}"
 
 
 def function_devfn(c, index):
@@ -397,22 +387,6 @@ def random_bytes_do_no_harm():
         c.set_reg(CONTROL, 1)
         for bdf in ("04:00.0", "05:00.0"):
             expect(no_mapping(bdf)["bus_master"], 0, f"bus mastering of {bdf}")
-
-
-def main():
-    failed = 0
-    for number, f in enumerate(tests, 1):
-        name = f.__name__.replace("_", " ")
-        try:
-            f()
-            print(f"ok {number} - {name}", flush=True)
-        except Exception:
-            failed += 1
-            print(f"not ok {number} - {name}", flush=True)
-            for line in traceback.format_exc().splitlines():
-                print(f"# {line}", flush=True)
-    print(f"1..{len(tests)}")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
