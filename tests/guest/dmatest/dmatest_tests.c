@@ -17,6 +17,7 @@
 #include <linux/module.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
@@ -43,8 +44,8 @@ static unsigned int sg_entries = 48;
 module_param(sg_entries, uint, 0644);
 MODULE_PARM_DESC(sg_entries, "entries of scatter lists (default 48)");
 
-static char *only = "";
-module_param(only, charp, 0644);
+static char only[32];
+module_param_string(only, only, sizeof(only), 0644);
 MODULE_PARM_DESC(only, "name of the one test to run");
 
 static unsigned long seed = 1;
@@ -1213,7 +1214,7 @@ int dt_run_tests(struct dt *dt)
 	for (i = 0; i < ARRAY_SIZE(dt_tests); i++) {
 		const struct dt_test *t = &dt_tests[i];
 
-		if (*only && strcmp(only, t->name))
+		if (!sysfs_streq(only, "") && !sysfs_streq(only, t->name))
 			continue;
 		rc = 0;
 		for (n = 0; n < (t->once ? 1 : iterations) && !rc; n++)
