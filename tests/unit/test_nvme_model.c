@@ -834,11 +834,13 @@ static void random_driver(void **state)
 			uint64_t r = model_random(&seed), s = model_random(&seed);
 			unsigned q = r % 5;
 			struct completion done;
+			uint64_t words[sizeof(struct command) / 8];
 			struct command c;
 
 			/* A command with some bits of sense in it, and some that are noise. */
-			for (unsigned b = 0; b < sizeof(c) / 8; b++)
-				((uint64_t *)(void *)&c)[b] = model_random(&seed) & model_random(&seed);
+			for (unsigned w = 0; w < sizeof(words) / 8; w++)
+				words[w] = model_random(&seed) & model_random(&seed);
+			memcpy(&c, words, sizeof(c));
 			c.opcode = s & 15;
 			c.flags = s >> 4 & 15 ? 0 : c.flags;
 			c.nsid = s >> 8 & 7 ? 1 : c.nsid;
