@@ -36,12 +36,12 @@
 #define DEVICE_LOG(dev, format, ...) IOLog("%s: " format "\n", (dev)->name, ##__VA_ARGS__)
 
 struct DeviceBar {
-	uint8_t memory_index;	    /* PCIDriverKit's name for it */
+	uint8_t memory_index;       /* PCIDriverKit's name for it */
 	IOMemoryDescriptor *memory; /* NULL: not to be mapped in a client */
 };
 
 struct DeviceVector {
-	uint32_t index; /* interrupt index of the nub */
+	uint32_t index;                    /* interrupt index of the nub */
 	IOInterruptDispatchSource *source; /* made when first enabled, kept until Stop */
 	OSAction *action;
 };
@@ -57,12 +57,12 @@ struct Device {
 	IODispatchQueue *reset_queue;
 	IODispatchQueue *irq_queue;
 	uint32_t nr_vectors; /* delivered by the platform */
-	bool level;	     /* ... as one level interrupt */
+	bool level;          /* ... as one level interrupt */
 
 	IOLock *lock;
 	VFIOUserPCIUserClient *owner; /* not retained: its Stop clears it */
 	bool bus_master;
-	bool used; /* bus master has been on since the last reset: the device may still hold addresses */
+	bool used;          /* bus master has been on since the last reset: the device may still hold addresses */
 	uint32_t resetting; /* resets queued or running, the owner's wish or its legacy: no new owner until 0 */
 	bool stopping;
 	struct vfa_dma_table dma;
@@ -78,8 +78,8 @@ struct Device {
 		OSAction *notify; /* retained */
 		enum vfa_irq_type type;
 		uint32_t enabled; /* vectors */
-		bool masked;	  /* INTx seen and not yet unmasked */
-		bool missed;	  /* messages that came meanwhile */
+		bool masked;      /* INTx seen and not yet unmasked */
+		bool missed;      /* messages that came meanwhile */
 		uint64_t wakeups;
 		uint64_t interrupts;
 	} irq;

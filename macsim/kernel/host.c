@@ -268,10 +268,10 @@ bool host_wait_started(struct host *h, uint64_t deadline, char *err, size_t err_
 	return ok;
 }
 
-void host_kill(struct host *h)
+void host_kill(struct host *h, pid_t pid)
 {
 	pthread_mutex_lock(&kernel.lock);
-	if (h->pid > 0)
+	if (h->pid > 0 && (!pid || h->pid == pid))
 		kill(h->pid, SIGKILL);
 	pthread_mutex_unlock(&kernel.lock);
 }
@@ -328,7 +328,7 @@ void host_stop(struct host *h)
 	if (service)
 		service_stop(service, true);
 	else
-		host_kill(h);
+		host_kill(h, 0);
 	object_unref(service);
 	wait_ended(h);
 }

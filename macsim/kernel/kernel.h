@@ -361,7 +361,7 @@ void host_start(struct host *h); /* a thread that keeps the dext running */
 /* Waits until the first Start is through; false with a sentence. */
 bool host_wait_started(struct host *h, uint64_t deadline, char *err, size_t err_size);
 void host_stop(struct host *h);   /* the driver stops, the process ends, by force after 3 s; nothing is relaunched */
-void host_kill(struct host *h);   /* SIGKILL; relaunched as after any crash */
+void host_kill(struct host *h, pid_t pid); /* SIGKILL, if pid (0: any) is its process; relaunched as after any crash */
 void host_unplug(struct host *h); /* the device vanishes */
 bool host_plug(struct host *h);   /* and comes back; false: it is there */
 void host_replug(struct host *h); /* both, not waiting */

@@ -334,7 +334,7 @@ static int run(const struct options *o)
 	if (atomic_load(&kernel.panicked)) {
 		fprintf(stderr, "macsim: kernel panic: %s\n", kernel.panic);
 		for (unsigned i = 0; i < nr_functions; i++)
-			host_kill(functions[i]->host);
+			host_kill(functions[i]->host, 0);
 	}
 	end_strays();
 	if (!atomic_load(&kernel.panicked)) {

@@ -233,7 +233,7 @@ int32_t do_ctl_kill_dext(struct conn *c, const struct mw_msg *in, struct mw_msg 
 	(void)in;
 	if (!f)
 		return unknown(c, out);
-	host_kill(f->host);
+	host_kill(f->host, 0);
 	return kIOReturnSuccess;
 }
 

@@ -140,8 +140,8 @@ static void serve_upcalls(struct conn *c)
 		close_fds(c->fds);
 		task_answer(c->task, &in, c->in_payload);
 	}
-	/* A dext without its upcall socket is as good as crashed. */
-	host_kill(c->task->host);
+	/* A dext without its upcall socket is as good as crashed. By now its successor may be running. */
+	host_kill(c->task->host, c->task->pid);
 	task_died(c->task);
 }
 
