@@ -8,6 +8,7 @@ Runs on a machine with two dmatest functions, 04:00.0 and 05:00.0 (the latter wi
 import random
 import struct
 import sys
+import tempfile
 import time
 
 from machine import (ALIGN_REQUIRED, BAD_FUNCTION, BAD_HANDLE, BAD_RANGE, BAD_REQUEST, CLAIMED, COMMAND, CONTROL, DOORBELL,
@@ -332,6 +333,48 @@ def a_device_that_disappears_is_gone_for_the_guest():
         expect(m.load(bars[2][0]), ONES, "BAR 2 of a device that is gone")
         expect(c.map((DATA, G), function=0)[0], OK, "mapping for the other function")
     subprocess.run([os.environ["HOST_STATUS"], "plug", "05:00.0"], check=True)
+
+
+def machine_with_dimms(firmware):
+    """Two DIMMs side by side, hot-removable, which on this machine takes ACPI and so some firmware."""
+    firmware.truncate(4096)
+    args = ["-m", f"{RAM_BYTES >> 20}M,slots=2,maxmem=1G", "-bios", firmware.name]
+    for i in range(2):
+        args += ["-object", f"memory-backend-ram,id=ram{i},size=128M"]
+    return Machine("pc-dimm,id=dimm0,memdev=ram0", "pc-dimm,id=dimm1,memdev=ram1", FN0, args=args)
+
+
+@test
+def memory_that_is_removed_takes_the_mappings_with_it():
+    with tempfile.NamedTemporaryFile() as firmware, machine_with_dimms(firmware) as m:
+        first, second = (d["data"]["addr"] for d in m.qmp("query-memory-devices")["return"])
+        expect(second - first, 128 << 20, "second DIMM behind the first")
+        c = Companion(m)
+        fn = function_devfn(c, 0)
+        m.set_config(fn, COMMAND, MEMORY | MASTER, 2)
+        expect(c.claim(), OK, "claim")
+        # One block of IOVAs over two pieces of memory.
+        expect(c.map((second - G, 2 * G))[0], OK, "mapping across the seam")
+        expect(c.map((DATA, G))[0], OK, "mapping elsewhere")
+        expect(host("04:00.0")["mapped_bytes"], 3 * G, "bytes mapped")
+        generation = c.reg(GENERATION)
+        assert "return" in m.qmp("device_del", id="dimm1")
+        m.store(0x0907_0000, 1)             # the guest's part: select slot 1, eject (docs/specs/acpi_mem_hotplug.rst)
+        m.store(0x0907_0014, 8, 1)
+        assert m.wait_event("DEVICE_DELETED"), "the DIMM stays"
+        expect(no_mapping()["bus_master"], 0, "bus mastering")
+        assert c.reg(GENERATION) != generation, "the guest is not told"
+        expect(c.map((DATA, G))[0], NOT_CLAIMED, "mapping without a new claim")
+        expect(c.claim(), OK, "claim again")
+        expect(c.map((second - G, 2 * G))[0], NOT_RAM, "mapping where the DIMM was")
+        expect(c.map((second - G, G))[0], OK, "mapping what is left")
+
+
+@test
+def the_companion_stays_while_it_has_functions():
+    with Machine("pcie-root-port,id=rp,chassis=1,slot=1", "apple-dma-pci,id=dma,bus=rp", FN0 + ",dma=dma") as m:
+        answer = m.qmp("device_del", id="dma")
+        assert "unplug them first" in answer.get("error", {}).get("desc", ""), answer
 
 
 @test

@@ -327,7 +327,8 @@ int vfio_apple_config_read(VFIOAppleDevice *adev, unsigned offset,
             }
         } else {
             /* Whole words around what is asked for. */
-            unsigned start = offset & ~3, end = QEMU_ALIGN_UP(offset + bytes, 4);
+            unsigned start = offset & ~3;
+            unsigned end = QEMU_ALIGN_UP(offset + bytes, 4);
             g_autofree uint8_t *words = g_malloc(end - start);
 
             if (vfa_config_read_block(adev->dev, start, words,

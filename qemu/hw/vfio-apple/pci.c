@@ -236,18 +236,15 @@ static const struct vfa_bar_info *vfio_apple_bar(VFIOAppleDevice *adev,
     return bar->type & VFA_BAR_IO ? &none : bar;
 }
 
-/* MSI-X table and PBA, which are QEMU's and the host's, not the guest's. */
-static unsigned vfio_apple_msix_holes(VFIOAppleDevice *adev, unsigned index,
-                                      Range hole[2])
+/* Finds MSI-X table and PBA, which are QEMU's and the host's, not the guest's. */
+static void vfio_apple_find_holes(VFIOAppleDevice *adev)
 {
-    VFIOAppleConfig *c = &adev->config;
-    unsigned nr = 0, i;
+    unsigned pos = adev->config.msix_cap, entries, i;
     uint8_t cap[MSIX_CAP_LENGTH];
-    unsigned entries;
 
-    if (!c->msix_cap ||
-        vfio_apple_config_read(adev, c->msix_cap, sizeof(cap), cap) < 0) {
-        return 0;
+    adev->nr_holes = 0;
+    if (!pos || vfio_apple_config_read(adev, pos, sizeof(cap), cap) < 0) {
+        return;
     }
     /* The device's own number: the guest may be told of fewer. */
     entries = MAX(vfa_info(adev->dev)->vectors[VFA_IRQ_MSIX],
@@ -257,21 +254,21 @@ static unsigned vfio_apple_msix_holes(VFIOAppleDevice *adev, unsigned index,
     for (i = 0; i < 2; i++) {
         uint32_t where = pci_get_long(cap + (i ? PCI_MSIX_PBA :
                                                  PCI_MSIX_TABLE));
+        uint64_t first = where & ~PCI_MSIX_FLAGS_BIRMASK;
         uint64_t bytes = i ? QEMU_ALIGN_UP(entries, 64) / 8 :
                              entries * PCI_MSIX_ENTRY_SIZE;
+        VFIOAppleHole *hole = &adev->hole[adev->nr_holes++];
 
-        if ((where & PCI_MSIX_FLAGS_BIRMASK) == index) {
-            range_set_bounds(&hole[nr++], where & ~PCI_MSIX_FLAGS_BIRMASK,
-                             (where & ~PCI_MSIX_FLAGS_BIRMASK) + bytes - 1);
-        }
+        hole->bar = where & PCI_MSIX_FLAGS_BIRMASK;
+        range_set_bounds(&hole->range, first, first + bytes - 1);
     }
-    if (nr == 2 && range_lob(&hole[1]) < range_lob(&hole[0])) {
-        Range swap = hole[0];
+    /* In the order of their addresses. */
+    if (range_lob(&adev->hole[1].range) < range_lob(&adev->hole[0].range)) {
+        VFIOAppleHole first = adev->hole[1];
 
-        hole[0] = hole[1];
-        hole[1] = swap;
+        adev->hole[1] = adev->hole[0];
+        adev->hole[0] = first;
     }
-    return nr;
 }
 
 /*
@@ -285,23 +282,25 @@ static unsigned vfio_apple_mappable(VFIOAppleDevice *adev, unsigned index,
     uint64_t page = MAX(vfa_info(adev->dev)->dma_page,
                         qemu_real_host_page_size());
     uint64_t from = 0;
-    Range hole[2];
-    unsigned nr = 0, holes, i;
+    unsigned nr = 0, i;
 
     if (!(bar->flags & VFA_BAR_MAPPABLE) || bar->size < page) {
         return 0;
     }
-    holes = vfio_apple_msix_holes(adev, index, hole);
-    for (i = 0; i <= holes; i++) {
-        uint64_t to = i < holes ? range_lob(&hole[i]) : bar->size;
+    for (i = 0; i <= adev->nr_holes; i++) {
+        Range *hole = i < adev->nr_holes ? &adev->hole[i].range : NULL;
+        uint64_t to = hole ? range_lob(hole) : bar->size;
 
+        if (hole && adev->hole[i].bar != index) {
+            continue;
+        }
         to = QEMU_ALIGN_DOWN(MIN(to, bar->size), page);
         if (to > from) {
             area[nr].offset = from;
             area[nr++].size = to - from;
         }
-        if (i < holes) {
-            from = MAX(from, QEMU_ALIGN_UP(range_upb(&hole[i]) + 1, page));
+        if (hole) {
+            from = MAX(from, QEMU_ALIGN_UP(range_upb(hole) + 1, page));
         }
     }
     return nr;
@@ -420,12 +419,14 @@ static int vfio_apple_region_read(VFIODevice *vbasedev, uint8_t nr, off_t off,
 static bool vfio_apple_in_hole(VFIOAppleDevice *adev, unsigned nr, off_t off,
                                uint32_t size)
 {
-    Range hole[2];
-    unsigned holes = vfio_apple_msix_holes(adev, nr, hole), i;
+    unsigned i;
 
-    for (i = 0; i < holes; i++) {
-        if (ranges_overlap(off, size, range_lob(&hole[i]),
-                           range_upb(&hole[i]) - range_lob(&hole[i]) + 1)) {
+    for (i = 0; i < adev->nr_holes; i++) {
+        Range *hole = &adev->hole[i].range;
+
+        if (adev->hole[i].bar == nr &&
+            ranges_overlap(off, size, range_lob(hole),
+                           range_upb(hole) - range_lob(hole) + 1)) {
             return true;
         }
     }
@@ -582,7 +583,8 @@ static bool vfio_apple_open(VFIOAppleDevice *adev, Error **errp)
         /* A device that was just unplugged lets go of its claim in there. */
         drain_call_rcu();
     }
-    adev->gone_bh = qemu_bh_new(vfio_apple_gone_bh, adev);
+    adev->gone_bh = qemu_bh_new_guarded(vfio_apple_gone_bh, adev,
+                                        &DEVICE(adev)->mem_reentrancy_guard);
     if (vfa_open(adev->address, &vfio_apple_callbacks, adev, &adev->dev,
                  &err) < 0) {
         error_setg(errp, TYPE_VFIO_APPLE_PCI ": %s", err.text);
@@ -598,7 +600,11 @@ static bool vfio_apple_open(VFIOAppleDevice *adev, Error **errp)
     adev->bus_master = true;
     vfio_apple_set_bus_master(adev, false);
     vfio_apple_irq_probe(adev);
-    return vfio_apple_config_init(adev, errp);
+    if (!vfio_apple_config_init(adev, errp)) {
+        return false;
+    }
+    vfio_apple_find_holes(adev);
+    return true;
 }
 
 /* With KVM only MSI and MSI-X can bypass QEMU; elsewhere nothing can. */

@@ -20,6 +20,7 @@
 
 #include "hw/pci/pci_device.h"
 #include "hw/vfio/pci.h"
+#include "qemu/range.h"
 #include "qom/object.h"
 
 #define TYPE_VFIO_APPLE_PCI "vfio-apple-pci"
@@ -118,7 +119,7 @@ void apple_dma_function_gone(AppleDMAFunction *f);
 void apple_dma_run_page(AppleDMADevice *s, unsigned slot);
 bool apple_dma_page_is_ram(hwaddr gpa);
 GHashTable *apple_dma_mappings_new(void);
-/* Ends all mappings of the function.  The caller has turned bus mastering off. */
+/* Ends all mappings.  The caller has turned bus mastering off. */
 void apple_dma_drop_mappings(AppleDMAFunction *f);
 /* Is all memory of all mappings still where it was? */
 bool apple_dma_mappings_valid(AppleDMAFunction *f);
@@ -181,6 +182,13 @@ int vfio_apple_set_irqs(VFIODevice *vbasedev, struct vfio_irq_set *set);
 /*
  * Function
  */
+
+/* A part of a BAR that is kept from the guest: MSI-X table or PBA. */
+typedef struct VFIOAppleHole {
+    unsigned bar;
+    Range range;
+} VFIOAppleHole;
+
 struct VFIOAppleDevice {
     VFIOPCIDevice parent_obj;
 
@@ -199,6 +207,8 @@ struct VFIOAppleDevice {
 
     VFIOAppleConfig config;
     VFIOAppleIRQ irq;
+    VFIOAppleHole hole[2];     /* in the order of their addresses */
+    unsigned nr_holes;
 
     uint64_t bars_mapped;      /* parts of BARs mapped into the guest */
     uint64_t resets;
