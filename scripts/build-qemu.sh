@@ -67,6 +67,11 @@ done
 (cd "$stage" && find . -type f) | while read -r f; do
 	put "$stage/$f" "$src/$f"
 done
+if [ -e "$orig/.created" ]; then
+	while read -r f; do
+		[ -e "$stage/$f" ] || rm -f "$src/$f"
+	done <"$orig/.created"
+fi
 rm -rf "$stage"
 
 for f in qemu/hw/vfio-apple/*; do

@@ -37,7 +37,7 @@ trusted()
 	(cd "$1" 2>/dev/null && sha256sum --quiet -c - <<<"$sums" >/dev/null 2>&1)
 }
 
-# Prints the folder that holds the verified Debian source package.
+# Prints the folder that holds the verified Debian source package.  1: there is none; 2: there is one not to be trusted.
 debian_source()
 {
 	local folder
@@ -48,7 +48,8 @@ debian_source()
 		fi
 	done
 	if [ -n "${VFIO_APPLE_CACHE:-}" ] && [ -e "$VFIO_APPLE_CACHE/qemu_$package.dsc" ]; then
-		fail "$VFIO_APPLE_CACHE holds a QEMU package whose SHA-256 sums differ from the pinned ones: replace its files"
+		say "$VFIO_APPLE_CACHE holds a QEMU package whose SHA-256 sums differ from the pinned ones: replace its files" >&2
+		return 2
 	fi
 	scripts/apt-root.sh "$B/apt/qemu-source" sid source >&2 || return 1
 	local options
@@ -56,7 +57,10 @@ debian_source()
 	# shellcheck disable=SC2086
 	(cd "$download" && apt-get -q $options source --download-only "qemu=1:$package") >"$B/qemu/download.log" 2>&1 ||
 		return 1
-	trusted "$download" || fail "the mirror's QEMU package has other SHA-256 sums than the pinned ones: do not use it"
+	if ! trusted "$download"; then
+		say "the mirror's QEMU package has other SHA-256 sums than the pinned ones: it is not used" >&2
+		return 2
+	fi
 	echo "$download"
 }
 
@@ -79,8 +83,13 @@ unpack_upstream()
 }
 
 if [ "$(cat "$src/VERSION" 2>/dev/null)" != "$version" ]; then
-	rm -rf "$src" "$src.new"
-	if command -v dpkg-source >/dev/null && folder=$(debian_source); then
+	rm -rf "$src" "$src.new" "$B/qemu/orig"
+	folder='' status=1
+	if command -v dpkg-source >/dev/null; then
+		folder=$(debian_source) && status=0 || status=$?
+	fi
+	[ $status -ne 2 ] || exit 1
+	if [ -n "$folder" ]; then
 		say "unpacking QEMU $package"
 		dpkg-source --no-check -x "$folder/qemu_$package.dsc" "$src.new" >"$B/qemu/unpack.log" 2>&1 ||
 			fail "QEMU's source does not unpack: see $B/qemu/unpack.log"
