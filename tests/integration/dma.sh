@@ -8,4 +8,5 @@ status=0
 DMA_SCATTERED=1 "$here/in-machine" --set dart.policy=random dma.conf test_dma || status=1
 "$here/in-machine" --set dart.reuse_delay=100 dma.conf test_dma || status=1
 "$here/in-machine" --set dart.base=0 dma.conf test_dma || status=1
+"$here/in-machine" --set dart.direction=enforce dma.conf test_dma || status=1
 exit $status

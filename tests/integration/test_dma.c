@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // DMA mappings from the client library to the DART, whatever policy the DART follows. In any machine with a dmatest
-// function at 03:00.0; DMA_BUDGET=1 adds what needs a small window.
+// function at 03:00.0. One argument selects what needs a special machine: budget.sh.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <setjmp.h>
@@ -282,6 +282,29 @@ static void the_dext_refuses_before_the_mapper_would(void **state)
 	assert_int_equal(submit_one(d.dev, &req[count]), VFA_OK);
 }
 
+/* A mapper that has less than it says: its refusal is an answer like another, and costs nothing. */
+static void a_refusal_of_the_mapper_is_survived(void **state)
+{
+	enum { MAX = 4096 };
+	static struct vfa_dma_request req[MAX];
+	struct vfa_dma_range range = {(uintptr_t)memory(PAGE), PAGE};
+	unsigned count = 0;
+	struct vfa_stats stats;
+
+	(void)state;
+	do {
+		req[count] = map_request(&range, 1);
+	} while (submit_one(d.dev, &req[count]) == VFA_OK && ++count < MAX);
+	stats = stats_of(ADDRESS);
+	assert_int_equal(req[count].status, VFA_E_NO_SPACE);
+	assert_true(count > 10 && count < MAX);
+	assert_int_not_equal(stats.last_error, 0);
+	assert_int_equal(stats.mappings_live, count + 1); /* and the rings */
+	req[0] = unmap_request(req[0].handle);
+	assert_int_equal(submit_one(d.dev, &req[0]), VFA_OK);
+	assert_int_equal(submit_one(d.dev, &req[count]), VFA_OK);
+}
+
 static void mappings_are_counted_too(void **state)
 {
 	enum { BATCH = 512 };
@@ -321,12 +344,17 @@ int main(int argc, char **argv)
 	const struct CMUnitTest bytes_test[] = {
 		cmocka_unit_test_setup_teardown(the_dext_refuses_before_the_mapper_would, open_it, close_it),
 	};
+	const struct CMUnitTest refusal_test[] = {
+		cmocka_unit_test_setup_teardown(a_refusal_of_the_mapper_is_survived, open_it, close_it),
+	};
 	const struct CMUnitTest count_test[] = {
 		cmocka_unit_test_setup_teardown(mappings_are_counted_too, open_it, close_it),
 	};
 
 	if (argc == 2 && !strcmp(argv[1], "bytes"))
 		return cmocka_run_group_tests(bytes_test, NULL, NULL);
+	if (argc == 2 && !strcmp(argv[1], "refusal"))
+		return cmocka_run_group_tests(refusal_test, NULL, NULL);
 	if (argc == 2 && !strcmp(argv[1], "count"))
 		return cmocka_run_group_tests(count_test, NULL, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
