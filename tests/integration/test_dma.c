@@ -45,7 +45,7 @@ static int close_it(void **state)
 /* 32 pages from all over the process are one block for the device, in the order of the ranges. */
 static void ranges_become_one_block(void **state)
 {
-	struct vfa_dma_range ranges[VFA_MAX_RANGES];
+	struct vfa_dma_range ranges[VFA_MAX_RANGES] = {{0}};
 	struct vfa_dma_request req = map_request(ranges, VFA_MAX_RANGES);
 	const struct vfa_device_info *info = vfa_info(d.dev);
 	uint8_t *mem = memory(3 * VFA_MAX_RANGES * PAGE), *copy;

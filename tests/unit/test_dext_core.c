@@ -57,7 +57,7 @@ static void build_op(struct builder *b, struct vfa_dma_op op, const struct vfa_d
 	assert_true(b->used + sizeof(op) + more <= sizeof(b->bytes));
 	memcpy(b->bytes + b->used, &op, sizeof(op));
 	b->used += sizeof(op);
-	if (more)
+	if (ranges)
 		memcpy(b->bytes + b->used, ranges, more);
 	b->used += more;
 	b->count++;
