@@ -18,6 +18,8 @@
 #include "apple_dma_compat.h"
 #include "apple_dma_priv.h"
 
+struct workqueue_struct *adma_wq;
+
 #define MAX_MAPPINGS	65536	/* descriptors per function, whatever the host offers */
 #define RESET_WAIT_MS	6000	/* a claim waits that long for a reset to end */
 
@@ -131,6 +133,47 @@ static int stats_show(struct seq_file *s, void *unused)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
+
+/* Loss of the device */
+
+struct loss {
+	struct work_struct work;
+	struct pci_dev *pdev;		/* counted */
+};
+
+/*
+ * A driver whose mappings fail may retry for ever and so never touch the
+ * device, from which it would learn that there is none.
+ */
+static void loss_work(struct work_struct *work)
+{
+	struct loss *loss = container_of(work, struct loss, work);
+
+	pci_warn(loss->pdev, "is gone from the host: removing it\n");
+	/* Drivers ask for this before they wait for a device that cannot answer. */
+	loss->pdev->error_state = pci_channel_io_perm_failure;
+	/* Our notifier takes the function away meanwhile. */
+	pci_stop_and_remove_bus_device_locked(loss->pdev);
+	pci_dev_put(loss->pdev);
+	kfree(loss);
+}
+
+void adma_function_lost(struct adma_function *fn)
+{
+	struct loss *loss;
+
+	if (READ_ONCE(fn->companion->ch.closed) || test_and_set_bit(0, &fn->lost))
+		return;
+	loss = kmalloc(sizeof(*loss), GFP_ATOMIC | __GFP_NOWARN);
+	if (!loss) {
+		/* The next failure tries again. */
+		clear_bit(0, &fn->lost);
+		return;
+	}
+	INIT_WORK(&loss->work, loss_work);
+	loss->pdev = pci_dev_get(fn->pdev);
+	queue_work(adma_wq, &loss->work);
+}
 
 /* Life of a function */
 

@@ -52,12 +52,21 @@ static void add_function(struct adma_companion *companion, u32 index, struct pci
 	mutex_unlock(&adma_lock);
 }
 
-static void remove_function(struct adma_function *fn)
+/* From the list to the caller, who destroys it; dev NULL: any. */
+static struct adma_function *take_function(struct adma_companion *companion, struct device *dev)
 {
+	struct adma_function *fn, *found = NULL;
+
 	mutex_lock(&adma_lock);
-	list_del(&fn->node);
+	list_for_each_entry(fn, &companion->functions, node) {
+		if (dev && &fn->pdev->dev != dev)
+			continue;
+		found = fn;
+		list_del(&fn->node);
+		break;
+	}
 	mutex_unlock(&adma_lock);
-	adma_function_destroy(fn);
+	return found;
 }
 
 /* Companion */
@@ -153,17 +162,17 @@ free:
 static void adma_remove(struct pci_dev *pdev)
 {
 	struct adma_companion *companion = pci_get_drvdata(pdev);
+	struct adma_function *fn;
 
 	mutex_lock(&adma_lock);
 	list_del(&companion->node);
 	mutex_unlock(&adma_lock);
-	while (!list_empty(&companion->functions)) {
-		struct adma_function *fn = list_first_entry(&companion->functions, struct adma_function, node);
+	while ((fn = take_function(companion, NULL))) {
 		struct pci_dev *function = pci_dev_get(fn->pdev);
 
 		/* A probe that has just failed may still be freeing memory through the ops. */
 		device_lock(&function->dev);
-		remove_function(fn);
+		adma_function_destroy(fn);
 		device_unlock(&function->dev);
 		pci_dev_put(function);
 	}
@@ -256,7 +265,9 @@ static int bus_event(struct notifier_block *nb, unsigned long event, void *data)
 		adma_function_unbind(fn, true);
 		break;
 	case BUS_NOTIFY_REMOVED_DEVICE:
-		remove_function(fn);
+		fn = take_function(fn->companion, dev);
+		if (fn)
+			adma_function_destroy(fn);
 		break;
 	}
 	return NOTIFY_OK;
@@ -290,6 +301,9 @@ static int __init adma_init(void)
 {
 	int err;
 
+	adma_wq = alloc_workqueue("apple_dma", 0, 0);
+	if (!adma_wq)
+		return -ENOMEM;
 	debugfs_root = debugfs_create_dir("apple_dma", NULL);
 	err = bus_register_notifier(&pci_bus_type, &bus_notifier);
 	if (err)
@@ -308,6 +322,7 @@ bus:
 	bus_unregister_notifier(&pci_bus_type, &bus_notifier);
 debugfs:
 	debugfs_remove_recursive(debugfs_root);
+	destroy_workqueue(adma_wq);
 	return err;
 }
 
@@ -315,6 +330,8 @@ static void __exit adma_exit(void)
 {
 	pci_unregister_driver(&adma_driver);
 	unregister_pm_notifier(&power_notifier);
+	/* Removals under way still need the notifier. */
+	destroy_workqueue(adma_wq);
 	bus_unregister_notifier(&pci_bus_type, &bus_notifier);
 	debugfs_remove_recursive(debugfs_root);
 }

@@ -56,6 +56,8 @@ static void put_one(struct adma_function *fn, dma_addr_t addr, size_t size)
 static void report_failure(struct adma_function *fn, size_t size, int err, bool quiet)
 {
 	adma_table_count_failure(&fn->table);
+	if (err == -ENODEV)
+		adma_function_lost(fn);
 	if (quiet)
 		return;
 	if (err == -ENOMEM || err == -ENOSPC)
@@ -76,7 +78,7 @@ static dma_addr_t map_range(struct device *dev, phys_addr_t phys, size_t size, u
 	int err;
 
 	if (!fn->claimed || !size || size > fn->bytes_max) {
-		report_failure(fn, size, fn->claimed ? -EINVAL : -ENODEV, quiet);
+		report_failure(fn, size, fn->claimed ? -EINVAL : -EACCES, quiet);
 		return DMA_MAPPING_ERROR;
 	}
 	want(fn, &w, phys, size);
@@ -164,7 +166,7 @@ static int op_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enu
 	int err = 0;
 
 	if (!fn->claimed)
-		err = -ENODEV;
+		err = -EACCES;
 	while (!err && mapped < nents) {
 		int n = min(nents - mapped, ADMA_BATCH);
 		int i;

@@ -203,6 +203,7 @@ struct adma_function {
 	struct adma_companion *companion;
 	struct pci_dev *pdev;		/* counted */
 	u32 index;
+	unsigned long lost;		/* bit 0: the host has no device any more, and the guest is being told */
 	/* The rest is written under device_lock of the function, while no driver uses it. */
 	u32 generation;			/* of the companion, when we last knew the claim to be good */
 	bool claimed;
@@ -213,6 +214,8 @@ struct adma_function {
 	struct adma_table table;
 	struct dentry *debugfs;
 };
+
+extern struct workqueue_struct *adma_wq;	/* removals; the module goes after the last of them */
 
 /* What the companion says of its function at that index: 0, or a negative errno when there is none. */
 int adma_function_query(struct adma_companion *companion, u32 index, unsigned int *bdf, u32 *state);
@@ -226,6 +229,8 @@ struct adma_function *adma_function_create(struct adma_companion *companion, u32
 void adma_function_bind(struct adma_function *fn);
 /* Its probe has failed, and it may still free memory (released == false), or it is gone. */
 void adma_function_unbind(struct adma_function *fn, bool released);
+/* The host has no device any more: let the driver core remove it.  From any context. */
+void adma_function_lost(struct adma_function *fn);
 /* No driver is bound.  The host gates the function again. */
 void adma_function_destroy(struct adma_function *fn);
 

@@ -3,7 +3,8 @@
 
 insmod /apple_dma.ko
 check "both functions are managed" test "$(ls /sys/kernel/debug/apple_dma/*/ | wc -l)" -eq 2
-insmod /dmatest.ko run=0
+exhaust=$(sed -n 's/.*\<exhaust=\([0-9]*\).*/\1/p' /proc/cmdline)
+insmod /dmatest.ko run=0 exhaust_mb=${exhaust:-0}
 check "both functions have their driver" test "$(ls -d /sys/kernel/debug/dmatest/*/ | wc -l)" -eq 2
 
 # result_of FOLDER: its line, as a result of ours.
@@ -29,6 +30,9 @@ for d in /sys/kernel/debug/dmatest/*/; do
 done
 dmesg | grep -E 'WARNING|BUG|dmatest.*(fail|FAIL|instead)' | head -n 20
 check "the kernel has not complained" not sh -c "dmesg | grep -E 'WARNING:|BUG:|Call trace'"
+if [ -n "$exhaust" ]; then
+	check "what the host cannot map was refused" test "$(cat /sys/kernel/debug/apple_dma/*/* | grep -c '^failures [1-9]')" -eq 2
+fi
 rmmod dmatest
 check "unloading the driver leaves no mapping" test "$(cat /sys/kernel/debug/apple_dma/*/* | grep -c '^live 0$')" -eq 2
 cat /sys/kernel/debug/apple_dma/*/* | sed 's/^/# /'
