@@ -20,7 +20,7 @@ cp -p "$src"/Kbuild "$src"/*.[ch] "$out"
 mkdir -p "$out/abi"
 cp -p abi/*.h "$out/abi"
 
-make=(make -s -C "$(readlink -f "$kernel/headers")" M="$out" KBUILD_MODPOST_WARN= W=1)
+make=(make -s -C "$(readlink -f "$kernel/headers")" M="$out" W=1)
 case $version in
 *-amd64) arch=x86_64 ;;
 *) arch=aarch64 ;;

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #define POLL_FIRST_NS       20000ull
-#define POLL_ACTIVE_NS      2000000ull  /* longest sleep shortly after activity */
+#define POLL_ACTIVE_NS      200000ull  /* longest sleep shortly after activity */
 #define POLL_ACTIVE_SPAN_NS 50000000ull /* what shortly means */
 #define POLL_IDLE_NS        20000000ull
 

@@ -29,8 +29,9 @@ for _ in $(seq 100); do
 	[ -e "$tmp/again" ] && break
 	sleep 0.1
 done
-before=$(mv "$tmp/report.json" "$tmp/unused" 2>/dev/null; cp "$tmp/after-kill.json" "$tmp/report.json")$(report functions 0 mappings)
-check "QEMU had mapped memory and none is mapped any more" test "$before" = 0 -a "$(report functions 0 maps)" -gt 0
+cp "$tmp/after-kill.json" "$tmp/report.json"
+check "QEMU had mapped memory and none is mapped any more" \
+	test "$(report functions 0 mappings)" = 0 -a "$(report functions 0 maps)" -gt 0
 check "bus mastering is off" test "$(report functions 0 bus_master)" = 0
 check "no stray DMA" test "$(report stray)" = 0
 wait_vm 60

@@ -29,6 +29,6 @@ demo: $(DEPS) $(E2E_DEPS) $(B)/e2e/demo.img $(B)/guest/6.12/initramfs.gz
 	@scripts/demo.sh
 
 ifndef SAN
-CHECK_DEPS += $(E2E_DEPS) $(E2E_DISKS) $(GUEST_INITRAMFS)
+CHECK_DEPS += $(E2E_DEPS) $(E2E_DISKS) $(GUEST_INITRAMFS) $(B)/kernels/6.12-amd64/release
 TESTS += $(filter-out tests/e2e/lib.sh,$(wildcard tests/e2e/*.sh))
 endif
