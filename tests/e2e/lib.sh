@@ -16,7 +16,7 @@ kill_vm()
 {
 	[ -n "$vm_pid" ] || return 0
 	kill -TERM -- "-$vm_pid" 2>/dev/null
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in $(seq 40); do
 		kill -0 -- "-$vm_pid" 2>/dev/null || break
 		sleep 0.1
 	done

@@ -10,7 +10,7 @@ $(B)/e2e/disk.img: scripts/make-disk.sh | $(DEPS)
 	scripts/make-disk.sh $@ 128 24
 $(B)/e2e/demo.img: scripts/make-disk.sh | $(DEPS)
 	@mkdir -p $(@D)
-	scripts/make-disk.sh $@ 320 112
+	scripts/make-disk.sh $@ 256 102
 
 # A root file system of busybox alone.
 $(B)/e2e/rootfs.img: scripts/make-disk.sh $(GUEST_INIT) $(B)/busybox-arm64 | $(DEPS)
