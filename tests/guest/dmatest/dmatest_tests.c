@@ -259,7 +259,7 @@ static int test_bars(struct dt_ctx *ctx)
 	return 0;
 }
 
-static int dt_raise(struct dt_ctx *ctx, unsigned int v, u32 n, int at_least)
+static int dt_raise(struct dt_ctx *ctx, unsigned int v, u32 n, int wanted)
 {
 	int before = atomic_read(&ctx->dt->vector[v].interrupts);
 	u32 target = dt_read(ctx->dt, DMATEST_IRQ_TEST(v)) + n;
@@ -267,7 +267,7 @@ static int dt_raise(struct dt_ctx *ctx, unsigned int v, u32 n, int at_least)
 
 	dt_write(ctx->dt, DMATEST_IRQ_TEST(v), target);
 	while (dt_read(ctx->dt, DMATEST_IRQ_DONE(v)) != target ||
-	       atomic_read(&ctx->dt->vector[v].interrupts) - before < at_least) {
+	       atomic_read(&ctx->dt->vector[v].interrupts) - before < wanted) {
 		if (time_after(jiffies, end))
 			return dt_fail(ctx, "vector %u: raised %u times, %d interrupts arrived", v,
 				       n - (target - dt_read(ctx->dt, DMATEST_IRQ_DONE(v))),
