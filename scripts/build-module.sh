@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Build an out-of-tree kernel module for a kernel of scripts/fetch-kernel.sh.
 #
-#   scripts/build-module.sh 6.1|6.12|6.1-amd64|6.12-amd64 SOURCE-DIR OUT-DIR
+#   scripts/build-module.sh 6.1|6.12|7|6.1-amd64|6.12-amd64 SOURCE-DIR OUT-DIR
 #
 # OUT-DIR receives the sources' copy and the .ko; the source folder stays clean.
 set -eu -o pipefail
@@ -25,7 +25,9 @@ case $version in
 *-amd64) arch=x86_64 ;;
 *) arch=aarch64 ;;
 esac
-if [ "$arch" = "$(uname -m)" ]; then
+if [ -e "$kernel/compiler/gcc" ]; then
+	make+=(CROSS_COMPILE=$arch-linux-gnu- "CC=$(realpath -s "$kernel/compiler/gcc")")
+elif [ "$arch" = "$(uname -m)" ]; then
 	make+=(CC=gcc)
 else
 	make+=(CROSS_COMPILE=$arch-linux-gnu- CC=$arch-linux-gnu-gcc)
@@ -42,4 +44,4 @@ case $arch in
 "$(uname -m)") strip -g "$out"/*.ko ;;
 *) $arch-linux-gnu-strip -g "$out"/*.ko ;;
 esac
-grep -vE '^(Skipping BTF|make)|warning: the compiler differs|The kernel was built by|You are using' "$log" || true
+grep -vE '^(Skipping BTF|make)|warning: (the compiler|pahole version) differs|The kernel was built (by|with)|You are using' "$log" || true

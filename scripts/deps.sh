@@ -31,6 +31,7 @@ libc6-dev-arm64-cross   static programs in the guest image
 libelf-dev              kernel module build tools
 libssl-dev              kernel module build tools
 bc                      kernel build
+patchelf                the compiler of newer kernels, run on its own C library
 sparse                  static checks of the guest module
 cpio                    guest image
 kmod                    guest image: module dependencies

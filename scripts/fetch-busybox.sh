@@ -5,7 +5,7 @@ set -eu -o pipefail
 cd "$(dirname "$0")/.."
 
 arch=$1 out=$2
-root=${B:-build}/apt/$arch
+root=${B:-build}/apt/bookworm-$arch
 scripts/apt-root.sh "$root" bookworm "$arch" bookworm-backports
 options="-c $PWD/$root/apt.conf"
 tmp=$(mktemp -d "$out.XXXXXX")
