@@ -26,7 +26,8 @@ $(DEXT_CORE): $(DEXT_CORE_OBJS)
 	rm -f $@
 	$(AR) rcs $@ $^
 
-$(DEXT): $(DEXT_OBJS) $(DEXT_IIG_OBJS) $(DEXT_CORE) $$(DRIVERKIT_DEPS)
+# With the property list beside it, as in its bundle.
+$(DEXT): $(DEXT_OBJS) $(DEXT_IIG_OBJS) $(DEXT_CORE) $$(DRIVERKIT_DEPS) | $(B)/dext/Info.plist
 	$(CXX) $(LDFLAGS) $(DEXT_OBJS) $(DEXT_IIG_OBJS) $(DEXT_CORE) $(DRIVERKIT_LIBS) -o $@
 
 # A .dext bundle is flat: Info.plist stands beside the executable.
@@ -34,7 +35,7 @@ $(B)/dext/Info.plist: dext/Info.plist
 	@mkdir -p $(@D)
 	cp $< $@
 
-ALL += $(DEXT) $(B)/dext/Info.plist
+ALL += $(DEXT)
 
 $(B)/tests/unit/test_dext_core.o: CPPFLAGS := -I$(TOP)/abi -I$(TOP)/dext/core
 $(B)/tests/unit/test_dext_core: $(B)/tests/unit/test_dext_core.o $(DEXT_CORE)
