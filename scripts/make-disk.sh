@@ -21,7 +21,7 @@ sums = []
 n = 0
 while total > 0:
     # Mostly small, now and then a large one.
-    size = min(total, r.choice([1, 700, 4096, 9000, 20000, 65536, 65537] if n % 200 else [4 << 20]))
+    size = min(total, r.choice([1, 700, 4096, 20000, 65536, 65537, 120000, 131072] if n % 200 else [4 << 20]))
     data = r.randbytes(size)
     name = f"files/d{n % 40:02}/f{n:05}"
     os.makedirs(os.path.dirname(f"{tree}/{name}"), exist_ok=True)

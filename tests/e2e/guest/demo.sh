@@ -17,7 +17,7 @@ write_new()
 {
 	mkdir /mnt/new &&
 		cp -r /mnt/files/d00 /mnt/files/d01 /mnt/new/ &&
-		dd if=/dev/urandom of=/mnt/new/random bs=1M count=16 2>/dev/null &&
+		dd if=/dev/urandom of=/mnt/new/random bs=1M count=8 2>/dev/null &&
 		(cd /mnt/new && find . -type f | sort | xargs sha256sum >/mnt/new.sha256) &&
 		sync
 }
