@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "host.h"
+#include "kernel_image.h"
 #include "qemu_args.h"
 
 #define QEMU_PROGRAM "qemu-system-aarch64"
@@ -149,6 +150,9 @@ static int check_files(const struct vm_options *vm)
 		if (files[i] && access(files[i], R_OK))
 			return cli_fail(CLI_FAILURE, "%s cannot be read: %s", files[i], strerror(errno));
 	}
+	if (vm->kernel && !kernel_image_is_arm64(vm->kernel))
+		return cli_fail(CLI_FAILURE, "%s is not an arm64 Linux kernel; give the Image or vmlinuz of one",
+				vm->kernel);
 	return CLI_OK;
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The vfio-apple tool.
 
-cli_parts := cmd_list cmd_status cmd_run qemu_args host pci_ids json
+cli_parts := cmd_list cmd_status cmd_run qemu_args host kernel_image pci_ids json
 cli_objs := $(cli_parts:%=$(B)/cli/%.o) $(B)/cli/main.o
 cli_tool := $(B)/cli/vfio-apple
 

@@ -74,6 +74,9 @@ d = json.load(open('$work/out'))
 sys.exit(0 if ($1) else 1)"
 }
 
+# Enough of a kernel: its header's magic.
+{ head -c 56 /dev/zero && printf 'ARM\144' && head -c 64 /dev/zero; } >"$work/Image"
+
 # --- usage, before any device is looked for ---
 
 plain $tool
@@ -104,6 +107,8 @@ plain $tool run --device 03:00.0 --disk a.img --memory lots
 check "a memory size that is none" says 2 "lots"
 plain $tool run --device 03:00.0 --kernel /nonexistent/Image
 check "a kernel that is not there" says 1 "/nonexistent/Image"
+plain $tool run --device 03:00.0 --kernel "$tool"
+check "a file that is no arm64 kernel" says 1 "not an arm64 Linux kernel"
 plain $tool list --pci-ids /nonexistent/pci.ids
 check "a file of names that is not there" says 1 "/nonexistent/pci.ids"
 if [ -w /dev/full ]; then
@@ -141,19 +146,19 @@ mac -- $tool status 05:00.0
 check "a device that is not there" says 3 "05:00.0"
 mac -- $tool status nonsense
 check "an address that is none" says 2 "nonsense"
-mac -- $tool run --dry-run --device 05:00.0 --kernel /dev/null
+mac -- $tool run --dry-run --device 05:00.0 --kernel "$work/Image"
 check "run refuses a device that is not there" says 3 "05:00.0"
-mac -- $tool run --dry-run --device 03:00.0 --device 03:00.0 --kernel /dev/null
+mac -- $tool run --dry-run --device 03:00.0 --device 03:00.0 --kernel "$work/Image"
 check "run refuses a device given twice" says 2 "twice"
-mac -- $tool run --dry-run --qemu /opt/qemu --accel tcg --device 03:00.0 --device 04:00.0 --kernel /dev/null --append 'a b' -- -S
+mac -- $tool run --dry-run --qemu /opt/qemu --accel tcg --device 03:00.0 --device 04:00.0 --kernel "$work/Image" --append 'a b' -- -S
 check "run --dry-run prints the command" grep -qFx -- \
-	"/opt/qemu -machine virt,gic-version=3 -accel tcg -cpu cortex-a72 -smp 4 -m 4G -nographic -kernel /dev/null -append 'a b' -nic none -device vfio-apple-pci,host=03:00.0,id=vfio0 -device vfio-apple-pci,host=04:00.0,id=vfio1 -S" \
+	"/opt/qemu -machine virt,gic-version=3 -accel tcg -cpu cortex-a72 -smp 4 -m 4G -nographic -kernel $work/Image -append 'a b' -nic none -device vfio-apple-pci,host=03:00.0,id=vfio0 -device vfio-apple-pci,host=04:00.0,id=vfio1 -S" \
 	"$work/out"
-mac -- $tool run --qemu /nonexistent/qemu --device 03:00.0 --kernel /dev/null
+mac -- $tool run --qemu /nonexistent/qemu --device 03:00.0 --kernel "$work/Image"
 check "a QEMU that is not there" says 1 "/nonexistent/qemu"
 
 printf '#!/bin/sh\necho "started with $# arguments"\nexit 7\n' >"$work/qemu" && chmod +x "$work/qemu"
-mac -- env VFIO_APPLE_QEMU="$work/qemu" $tool run --device 03:00.0 --kernel /dev/null -- -S
+mac -- env VFIO_APPLE_QEMU="$work/qemu" $tool run --device 03:00.0 --kernel "$work/Image" -- -S
 check "run becomes QEMU and ends with its status" test "$status" = 7 -a "$(cut -c1-12 "$work/out")" = "started with"
 
 # --- a device that another process has ---
@@ -162,7 +167,7 @@ mac -- sh -c "$b/tests/integration/cli_holder 03:00.0 '$tool' status --json 03:0
 check "status of a device in use does not disturb its user" json "d[0]['state'] == 'in use'"
 mac -- sh -c "$b/tests/integration/cli_holder 03:00.0 '$tool' list --json"
 check "list tells which device is in use" json "[x['state'] for x in d] == ['in use', 'free']"
-mac -- sh -c "$b/tests/integration/cli_holder 03:00.0 '$tool' run --dry-run --device 03:00.0 --kernel /dev/null"
+mac -- sh -c "$b/tests/integration/cli_holder 03:00.0 '$tool' run --dry-run --device 03:00.0 --kernel '$work/Image'"
 check "run refuses a device in use" says 4 "03:00.0"
 
 # --- things that are wrong with the machine ---
