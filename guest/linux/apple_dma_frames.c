@@ -266,6 +266,7 @@ static void host_unmap(struct adma_table *t, struct adma_mapping **list, unsigne
 	struct adma_unmap_req *reqs[ADMA_BATCH];
 	bool stale[ADMA_BATCH];
 	struct adma_call call;
+	bool lost = false;
 	unsigned int i;
 
 	if (!count)
@@ -282,8 +283,12 @@ static void host_unmap(struct adma_table *t, struct adma_mapping **list, unsigne
 
 		/* Any other failure says that the host does not have it (any more). */
 		stale[i] = err == -EAGAIN || err == -EIO;
+		lost |= err == -ENODEV;
 	}
 	adma_call_end(&call);
+	/* A driver that has noticed by itself gives up without another map. */
+	if (lost)
+		adma_function_lost(t->fn);
 
 	for (i = 0; i < count; i++) {
 		if (stale[i]) {
