@@ -110,6 +110,9 @@ wanted=$(
 	done
 )
 
+# Parallel makes ask for the same root.
+exec 9>"$dir/lock"
+flock 9
 mkdir -p "$dir/lists/partial" "$dir/archives/partial" "$dir/state" "$dir/preferences.d"
 if [ -e "$dir/updated" ] && [ "$(cat "$dir/sources.list" 2>/dev/null)" = "$wanted" ] &&
 	[ -n "$(find "$dir/updated" -mmin -1440)" ]; then
