@@ -41,7 +41,7 @@ e2fsck -fn "$MACSIM_DISK" >"$tmp/fsck" 2>&1 || fail "the file system is damaged:
 mkdir "$tmp/out"
 debugfs -R "rdump /new $tmp/out" "$MACSIM_DISK" >/dev/null 2>&1
 debugfs -R "dump /new.sha256 $tmp/new.sha256" "$MACSIM_DISK" >/dev/null 2>&1
-new_files=$(wc -l <"$tmp/new.sha256" 2>/dev/null || echo 0)
+new_files=$(cat "$tmp/new.sha256" 2>/dev/null | wc -l)
 [ "$new_files" -gt 0 ] && (cd "$tmp/out/new" && sha256sum -c --quiet "$tmp/new.sha256") >/dev/null 2>&1 ||
 	fail "the files the guest wrote are not on the disk as written"
 [ "$(report stray)" = 0 ] || fail "stray DMA"
