@@ -2,7 +2,7 @@
 # QEMU with vfio-apple-pci.  The script knows what has to be rebuilt; make only knows what QEMU is made of.
 
 QEMU_BIN := $(B)/qemu/bin/qemu-system-aarch64
-QEMU_SOURCES := $(wildcard qemu/hw/vfio-apple/* qemu/patches/*.patch qemu/configs/* qemu/docs/*) \
+QEMU_SOURCES := $(wildcard qemu/hw/vfio-apple/* qemu/patches/10.2/*.patch qemu/configs/* qemu/docs/*) \
 	scripts/build-qemu.sh scripts/fetch-qemu.sh scripts/apt-root.sh \
 	abi/apple_dma.h abi/vfa_dext.h client/include/vfapple.h
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Build $B/qemu/bin/qemu-system-aarch64: QEMU's source, qemu/patches over it, qemu/hw/vfio-apple into it.
+# Build $B/qemu/bin/qemu-system-aarch64: QEMU's source, qemu/patches/10.2 over it, qemu/hw/vfio-apple into it.
 # Needs the client library ($B/client/vfapple.pc).  Run again after a change: only what changed is rebuilt.
 #
 #   JOBS            parallel compilers (default: all processors)
@@ -40,7 +40,7 @@ put()
 
 # Patched files are made anew from the originals, in a scratch tree, and copied over.  Files that a patch creates have
 # no original.
-patches=(qemu/patches/*.patch)
+patches=(qemu/patches/10.2/*.patch)
 stage=$B/qemu/stage
 rm -rf "$stage"
 mkdir -p "$stage" "$orig"
