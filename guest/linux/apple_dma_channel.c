@@ -76,7 +76,7 @@ static void adma_slots_free(struct adma_channel *ch)
 
 int adma_channel_open(struct adma_channel *ch, struct pci_dev *pdev)
 {
-	u32 magic, version, granule, slots, align;
+	u32 magic, version, granule, slots, align, ranges;
 	unsigned int i;
 	int err;
 
@@ -96,12 +96,14 @@ int adma_channel_open(struct adma_channel *ch, struct pci_dev *pdev)
 	granule = adma_channel_read(ch, ADMA_REG_GRANULE);
 	slots = adma_channel_read(ch, ADMA_REG_MAX_SLOTS);
 	align = adma_channel_read(ch, ADMA_REG_MAX_ALIGN);
-	if (!is_power_of_2(granule) || granule < SZ_4K || granule > SZ_2M || !slots || align > 63) {
+	ranges = adma_channel_read(ch, ADMA_REG_MAX_RANGES);
+	if (!is_power_of_2(granule) || granule < SZ_4K || granule > SZ_2M || !slots || align > 63 || !ranges) {
 		pci_err(pdev, "offers a granule of %u bytes and %u request pages: the hypervisor is broken\n", granule, slots);
 		return -EPROTO;
 	}
 	ch->granule_shift = ilog2(granule);
 	ch->max_align = align;
+	ch->max_ranges = ranges;
 
 	slots = min(slots, nr_cpu_ids);
 	ch->slots = kcalloc(slots, sizeof(*ch->slots), GFP_KERNEL);
@@ -199,6 +201,11 @@ void adma_call_run(struct adma_call *call)
 	/* The store traps, so it is complete when the next instruction runs; keep the loads behind it. */
 	mb();
 	call->done = min(le32_to_cpu(READ_ONCE(page->done)), call->count);
+}
+
+void *adma_call_first(const struct adma_call *call)
+{
+	return call->slot->page + sizeof(struct adma_page_header);
 }
 
 int adma_call_result(struct adma_call *call, unsigned int nr, const struct adma_req *req)

@@ -1,502 +1,399 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which guest memory is mapped for a function, and at which IOVA.
- *
- * The policy: the host maps whole granules ("frames"), so requests within one
- * frame share its mapping, which lives from the first of them to the last.
- * A request across several frames gets a mapping of its own, as it must see
- * one contiguous IOVA; equal requests share it.  Nothing is kept in reserve
- * and nothing stays mapped that no driver has asked for.
- *
- * A mapping is pending while the host is asked.  Another CPU that wants it
- * waits without locks, after having run what it had pending itself: so no two
- * CPUs ever wait for each other, and as the asking CPU has interrupts off, the
- * wait is as short as the host's answer.
+ * The frame index (frame_index.c) in this kernel: what it asks of the host goes
+ * through the companion's request pages, RAM comes and goes with memory
+ * hot-plug, and a work looks after what nobody waits for.
  */
 
-#include <linux/hash.h>
-#include <linux/log2.h>
-#include <linux/percpu.h>
-#include <linux/processor.h>
-#include <linux/slab.h>
-#include <linux/smp.h>
+#include <linux/ioport.h>
+#include <linux/jiffies.h>
+#include <linux/memory.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
 
 #include "apple_dma_priv.h"
 
+#define CREATE_TRACE_POINTS
+#include "apple_dma_trace.h"
+
 #define STALE_RETRY_MS	100
 
-/* Descriptors */
+/* default: what is unmapped stays mapped but idle, for a while.  strict: it is unmapped at once. */
+static char *mode = "default";
 
-static struct adma_mapping *descriptor_take(struct adma_table *t)
+static int mode_set(const char *value, const struct kernel_param *kp)
 {
-	unsigned int first = smp_processor_id();
+	if (sysfs_streq(value, "default"))
+		mode = "default";
+	else if (sysfs_streq(value, "strict"))
+		mode = "strict";
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static const struct kernel_param_ops mode_ops = {
+	.set = mode_set,
+	.get = param_get_charp,
+};
+module_param_cb(mode, &mode_ops, &mode, 0644);
+MODULE_PARM_DESC(mode,
+		 "default: memory stays mapped for some seconds after its last use; strict: it does not. Counts from a driver's next probe");
+
+/* Protects the list of tables, and each table's being there. */
+static DEFINE_MUTEX(tables_lock);
+static LIST_HEAD(tables);
+
+/* The host */
+
+static bool is_stale(int err)
+{
+	/* Any other failure says that the host does not have it (any more). */
+	return err == -EAGAIN || err == -EIO;
+}
+
+static void add_drop(struct adma_call *call, u32 function, const struct fi_drop *drop)
+{
+	struct adma_unmap_req *req = adma_call_add(call, ADMA_OP_UNMAP, sizeof(*req), function);
+
+	req->handle = cpu_to_le64(drop->handle);
+}
+
+static size_t map_bytes(const struct fi_map *map)
+{
+	return sizeof(struct adma_map_req) + map->nr_ranges * sizeof(struct adma_range);
+}
+
+static void add_map(struct adma_call *call, u32 function, const struct fi_batch *batch, const struct fi_map *map)
+{
+	unsigned int shift = call->ch->granule_shift;
+	struct adma_map_req *req = adma_call_add(call, ADMA_OP_MAP, map_bytes(map), function);
+	struct adma_range *range = (struct adma_range *)(req + 1);
 	unsigned int i;
 
-	for (i = 0; i < ADMA_SHARDS; i++) {
-		struct adma_shard *shard = &t->shards[(first + i) % ADMA_SHARDS];
-		struct adma_mapping *m = NULL;
+	/* A frame is shared by requests of any direction. */
+	req->req.flags = cpu_to_le32(ADMA_MAP_DEVICE_READS | ADMA_MAP_DEVICE_WRITES);
+	req->align = cpu_to_le32(map->align);
+	req->nr_ranges = cpu_to_le32(map->nr_ranges);
+	for (i = 0; i < map->nr_ranges; i++) {
+		const struct fi_range *r = &batch->ranges[map->first_range + i];
 
-		raw_spin_lock(&shard->lock);
-		if (!hlist_empty(&shard->unused)) {
-			m = hlist_entry(shard->unused.first, struct adma_mapping, by_gpa);
-			hlist_del_init(&m->by_gpa);
-		}
-		raw_spin_unlock(&shard->lock);
-		if (m)
-			return m;
-	}
-	return NULL;
-}
-
-static void descriptor_release(struct adma_table *t, struct adma_mapping *m)
-{
-	struct adma_shard *shard = &t->shards[raw_smp_processor_id() % ADMA_SHARDS];
-	unsigned long flags;
-
-	WRITE_ONCE(m->state, MAPPING_UNUSED);
-	raw_spin_lock_irqsave(&shard->lock, flags);
-	hlist_add_head(&m->by_gpa, &shard->unused);
-	raw_spin_unlock_irqrestore(&shard->lock, flags);
-}
-
-/* Accounting */
-
-static void raise_peak(atomic_t *peak, int value)
-{
-	int old = atomic_read(peak);
-
-	while (value > old && !atomic_try_cmpxchg(peak, &old, value))
-		;
-}
-
-static void raise_peak64(atomic64_t *peak, s64 value)
-{
-	s64 old = atomic64_read(peak);
-
-	while (value > old && !atomic64_try_cmpxchg(peak, &old, value))
-		;
-}
-
-static void account_mapped(struct adma_table *t, u32 frames)
-{
-	this_cpu_inc(t->counters->maps);
-	raise_peak(&t->live_peak, atomic_inc_return(&t->live));
-	raise_peak64(&t->bytes_peak, atomic64_add_return((s64)frames << t->ch->granule_shift, &t->bytes));
-}
-
-static void account_unmapped(struct adma_table *t, u32 frames)
-{
-	this_cpu_inc(t->counters->unmaps);
-	atomic_dec(&t->live);
-	atomic64_sub((s64)frames << t->ch->granule_shift, &t->bytes);
-}
-
-void adma_table_count_failure(struct adma_table *t)
-{
-	this_cpu_inc(t->counters->failures);
-}
-
-void adma_table_sum(struct adma_table *t, struct adma_counters *sum)
-{
-	int cpu;
-
-	memset(sum, 0, sizeof(*sum));
-	for_each_possible_cpu(cpu) {
-		const struct adma_counters *c = per_cpu_ptr(t->counters, cpu);
-
-		sum->requests += c->requests;
-		sum->hits += c->hits;
-		sum->maps += c->maps;
-		sum->unmaps += c->unmaps;
-		sum->doorbells += c->doorbells;
-		sum->failures += c->failures;
+		range[i].gpa = cpu_to_le64((u64)r->frame << shift);
+		range[i].length = cpu_to_le64((u64)r->frames << shift);
 	}
 }
 
-/* Buckets */
-
-static struct adma_bucket *bucket_of_gpa(struct adma_table *t, u64 gpa, u32 frames)
+static void table_run(void *host, struct fi_batch *batch)
 {
-	return &t->by_gpa[hash_64((gpa >> t->ch->granule_shift) + ((u64)frames << 44), t->bucket_bits)];
-}
-
-static struct adma_bucket *bucket_of_iova(struct adma_table *t, u64 iova)
-{
-	return &t->by_iova[hash_64(iova >> t->ch->granule_shift, t->bucket_bits)];
-}
-
-static struct adma_mapping *find_gpa(struct adma_bucket *b, u64 gpa, u32 frames)
-{
-	struct adma_mapping *m;
-
-	hlist_for_each_entry(m, &b->head, by_gpa)
-		if (m->gpa == gpa && m->frames == frames)
-			return m;
-	return NULL;
-}
-
-static void iova_insert(struct adma_table *t, struct adma_mapping *m)
-{
-	struct adma_bucket *b = bucket_of_iova(t, m->iova);
-
-	raw_spin_lock(&b->lock);
-	hlist_add_head(&m->by_iova, &b->head);
-	raw_spin_unlock(&b->lock);
-}
-
-static void iova_remove(struct adma_table *t, struct adma_mapping *m)
-{
-	struct adma_bucket *b = bucket_of_iova(t, m->iova);
-
-	raw_spin_lock(&b->lock);
-	hlist_del_init(&m->by_iova);
-	raw_spin_unlock(&b->lock);
-}
-
-/* Asking the host */
-
-/*
- * GPU drivers program naturally aligned memory as one large page and drop the
- * low address bits, so the IOVA should be congruent to the address as far as
- * such a page could reach.
- */
-static u32 wished_align(const struct adma_table *t, u64 gpa, u32 frames)
-{
-	u32 of_size = ilog2(roundup_pow_of_two(frames)) + t->ch->granule_shift;
-	u32 of_gpa = gpa ? __ffs64(gpa) : 63;
-	u32 align = min3(of_size, of_gpa, t->ch->max_align);
-
-	return align > t->ch->granule_shift ? align : 0;
-}
-
-/* An answer that would let the device reach something else than asked for is worth no trust. */
-static bool answer_sane(const struct adma_table *t, u64 iova, u64 handle, u32 frames)
-{
-	u64 granule = 1ULL << t->ch->granule_shift;
-	u64 last = iova + ((u64)frames << t->ch->granule_shift) - 1;
-
-	return handle && iova && !(iova & (granule - 1)) && last > iova && iova >= t->fn->iova_first &&
-	       last <= t->fn->iova_last;
-}
-
-static void host_drop(struct adma_table *t, u64 handle)
-{
-	struct adma_unmap_req *req;
+	struct adma_table *t = host;
 	struct adma_call call;
+	unsigned int nr = 0;
+	bool gone = false;
+	void *at;
+	u32 i;
+
+	/* A full batch fits in a page. */
+	BUILD_BUG_ON(sizeof(struct adma_page_header) + FI_MAX_DROPS * sizeof(struct adma_unmap_req) +
+		     FI_MAX_MAPS * sizeof(struct adma_map_req) + FI_MAX_RANGES * sizeof(struct adma_range) >
+		     ADMA_PAGE_SIZE);
+	BUILD_BUG_ON(FI_MAX_RANGES > ADMA_MAX_RANGES);
 
 	adma_call_begin(t->ch, &call);
-	req = adma_call_add(&call, ADMA_OP_UNMAP, sizeof(*req), t->fn->index);
-	req->handle = cpu_to_le64(handle);
+	for (i = 0; i < batch->nr_drops; i++)
+		add_drop(&call, t->fn->index, &batch->drops[i]);
+	for (i = 0; i < batch->nr_maps; i++)
+		if (batch->maps[i].err == FI_ASK)
+			add_map(&call, t->fn->index, batch, &batch->maps[i]);
 	adma_call_run(&call);
-	adma_call_end(&call);
-}
 
-/* Make the pending mappings live, or failed.  Returns the first error. */
-static int host_map(struct adma_table *t, struct adma_mapping **list, unsigned int count)
-{
-	struct adma_map_req *reqs[ADMA_BATCH];
-	int errs[ADMA_BATCH];
-	struct adma_call call;
-	unsigned int i;
-	int err = 0;
+	at = adma_call_first(&call);
+	for (i = 0; i < batch->nr_drops; i++) {
+		struct fi_drop *drop = &batch->drops[i];
+		int err = adma_call_result(&call, nr++, at);
 
-	/* ADMA_BATCH map requests with one range each fit in a page. */
-	BUILD_BUG_ON(sizeof(struct adma_page_header) +
-		     ADMA_BATCH * (sizeof(struct adma_map_req) + sizeof(struct adma_range)) > ADMA_PAGE_SIZE);
-	if (!count)
-		return 0;
-
-	adma_call_begin(t->ch, &call);
-	for (i = 0; i < count; i++) {
-		const struct adma_mapping *m = list[i];
-		struct adma_map_req *req = adma_call_add(&call, ADMA_OP_MAP, sizeof(*req) + sizeof(struct adma_range),
-							 t->fn->index);
-		struct adma_range *range = (struct adma_range *)(req + 1);
-
-		/* A frame is shared by requests of any direction. */
-		req->req.flags = cpu_to_le32(ADMA_MAP_DEVICE_READS | ADMA_MAP_DEVICE_WRITES);
-		req->align = cpu_to_le32(wished_align(t, m->gpa, m->frames));
-		req->nr_ranges = cpu_to_le32(1);
-		range->gpa = cpu_to_le64(m->gpa);
-		range->length = cpu_to_le64((u64)m->frames << t->ch->granule_shift);
-		reqs[i] = req;
+		trace_adma_unmap(t->fn->pdev, drop->handle, err);
+		gone |= err == -ENODEV;
+		drop->err = is_stale(err) ? -EAGAIN : err;
+		at += sizeof(struct adma_unmap_req);
 	}
-	adma_call_run(&call);
-	this_cpu_inc(t->counters->doorbells);
-	for (i = 0; i < count; i++) {
-		errs[i] = adma_call_result(&call, i, &reqs[i]->req);
-		if (errs[i])
+	for (i = 0; i < batch->nr_maps; i++) {
+		struct fi_map *map = &batch->maps[i];
+		const struct adma_map_req *req = at;
+
+		if (map->err != FI_ASK)
 			continue;
-		list[i]->iova = le64_to_cpu(READ_ONCE(reqs[i]->iova));
-		list[i]->handle = le64_to_cpu(READ_ONCE(reqs[i]->handle));
-	}
-	adma_call_end(&call);
-
-	for (i = 0; i < count; i++) {
-		struct adma_mapping *m = list[i];
-		struct adma_bucket *b = bucket_of_gpa(t, m->gpa, m->frames);
-
-		if (!errs[i])
-			account_mapped(t, m->frames);
-		if (!errs[i] && !answer_sane(t, m->iova, m->handle, m->frames)) {
-			pci_err(t->fn->pdev, "the host maps it at %#llx, which is outside %#llx-%#llx or unaligned\n",
-				m->iova, t->fn->iova_first, t->fn->iova_last);
-			host_drop(t, m->handle);
-			account_unmapped(t, m->frames);
-			errs[i] = -EIO;
-		}
-		raw_spin_lock(&b->lock);
-		if (!errs[i]) {
-			iova_insert(t, m);
-			m->state = MAPPING_LIVE;
-		} else {
-			hlist_del_init(&m->by_gpa);
-			m->state = MAPPING_FAILED;
-		}
-		raw_spin_unlock(&b->lock);
-		if (errs[i] && !err)
-			err = errs[i];
-	}
-	return err;
-}
-
-/* Dying mappings: tell the host and reuse the descriptors. */
-static void host_unmap(struct adma_table *t, struct adma_mapping **list, unsigned int count)
-{
-	struct adma_unmap_req *reqs[ADMA_BATCH];
-	bool stale[ADMA_BATCH];
-	struct adma_call call;
-	bool lost = false;
-	unsigned int i;
-
-	if (!count)
-		return;
-	adma_call_begin(t->ch, &call);
-	for (i = 0; i < count; i++) {
-		reqs[i] = adma_call_add(&call, ADMA_OP_UNMAP, sizeof(*reqs[i]), t->fn->index);
-		reqs[i]->handle = cpu_to_le64(list[i]->handle);
-	}
-	adma_call_run(&call);
-	this_cpu_inc(t->counters->doorbells);
-	for (i = 0; i < count; i++) {
-		int err = adma_call_result(&call, i, &reqs[i]->req);
-
-		/* Any other failure says that the host does not have it (any more). */
-		stale[i] = err == -EAGAIN || err == -EIO;
-		lost |= err == -ENODEV;
+		map->err = adma_call_result(&call, nr++, &req->req);
+		map->iova = le64_to_cpu(READ_ONCE(req->iova));
+		map->handle = le64_to_cpu(READ_ONCE(req->handle));
+		trace_adma_map(t->fn->pdev, (u64)batch->ranges[map->first_range].frame << t->ch->granule_shift,
+			       map->frames, map->nr_ranges, map->err ? 0 : map->iova, map->err);
+		gone |= map->err == -ENODEV;
+		at += map_bytes(map);
 	}
 	adma_call_end(&call);
 	/* A driver that has noticed by itself gives up without another map. */
-	if (lost)
-		adma_function_lost(t->fn);
-
-	for (i = 0; i < count; i++) {
-		if (stale[i]) {
-			unsigned long flags;
-
-			raw_spin_lock_irqsave(&t->stale_lock, flags);
-			hlist_add_head(&list[i]->by_gpa, &t->stale);
-			raw_spin_unlock_irqrestore(&t->stale_lock, flags);
-			schedule_delayed_work(&t->stale_work, msecs_to_jiffies(STALE_RETRY_MS));
-		} else {
-			account_unmapped(t, list[i]->frames);
-			descriptor_release(t, list[i]);
-		}
+	if (gone) {
+		WRITE_ONCE(t->gone, true);
+		mod_delayed_work(system_wq, &t->work, 0);
 	}
 }
 
-static void stale_work(struct work_struct *work)
+static void table_wake(void *host, bool soon)
 {
-	struct adma_table *t = container_of(to_delayed_work(work), struct adma_table, stale_work);
-	struct adma_mapping *list[ADMA_BATCH];
-	unsigned int count = 0;
+	struct adma_table *t = host;
 
-	raw_spin_lock_irq(&t->stale_lock);
-	while (count < ADMA_BATCH && !hlist_empty(&t->stale)) {
-		list[count] = hlist_entry(t->stale.first, struct adma_mapping, by_gpa);
-		hlist_del_init(&list[count++]->by_gpa);
+	if (!soon)
+		schedule_delayed_work(&t->work, HZ);
+	else if (!test_and_set_bit(0, &t->soon))
+		mod_delayed_work(system_wq, &t->work, 0);
+}
+
+static void table_distrust(void *host, u64 iova)
+{
+	struct adma_table *t = host;
+
+	pci_err(t->fn->pdev, "the host maps memory at %#llx, which is outside %#llx-%#llx, unaligned or in use\n", iova,
+		t->fn->iova_first, t->fn->iova_last);
+}
+
+static const struct fi_host table_ops = {
+	.run = table_run,
+	.wake = table_wake,
+	.distrust = table_distrust,
+};
+
+/* Background */
+
+/* While requests hit, nobody asks the host, who may have taken the function away meanwhile. */
+static void look_after_claim(struct adma_table *t)
+{
+	u32 generation = adma_channel_read(t->ch, ADMA_REG_GENERATION);
+	unsigned int bdf;
+	u32 state;
+	int err;
+
+	if (generation == t->generation)
+		return;
+	err = adma_function_query(t->fn->companion, t->fn->index, &bdf, &state);
+	if (err == -EAGAIN)
+		return;
+	t->generation = generation;
+	if (err == -ENODEV)
+		adma_function_lost(t->fn);
+	else if (err || !(state & ADMA_FN_CLAIMED))
+		WRITE_ONCE(t->index.refuse, err ?: -EACCES);
+}
+
+static void table_work(struct work_struct *work)
+{
+	struct adma_table *t = container_of(to_delayed_work(work), struct adma_table, work);
+	bool tick = time_after_eq(jiffies, t->ticked + HZ);
+	bool again;
+
+	clear_bit(0, &t->soon);
+	if (READ_ONCE(t->gone))
+		adma_function_lost(t->fn);
+	if (tick) {
+		t->ticked = jiffies;
+		look_after_claim(t);
 	}
-	raw_spin_unlock_irq(&t->stale_lock);
-	host_unmap(t, list, count);
-	if (count == ADMA_BATCH)
-		schedule_delayed_work(&t->stale_work, 0);
+	again = fi_work(&t->index, tick);
+	if (fi_load(&t->index.mapped))
+		schedule_delayed_work(&t->work, again ? msecs_to_jiffies(STALE_RETRY_MS) : HZ);
+}
+
+/* RAM */
+
+static int add_ram(struct resource *res, void *arg)
+{
+	struct adma_table *t = arg;
+	unsigned int shift = t->ch->granule_shift;
+
+	return fi_add_ram(&t->index, res->start >> shift, (res->end >> shift) - (res->start >> shift) + 1);
+}
+
+static int memory_event(struct notifier_block *nb, unsigned long event, void *data)
+{
+	const struct memory_notify *memory = data;
+	struct adma_table *t;
+	int err = 0;
+
+	mutex_lock(&tables_lock);
+	list_for_each_entry(t, &tables, node) {
+		unsigned int shift = t->ch->granule_shift;
+		u64 first = PFN_PHYS((u64)memory->start_pfn) >> shift;
+		u64 frames = max(PFN_PHYS((u64)memory->nr_pages) >> shift, 1ULL);
+
+		switch (event) {
+		case MEM_GOING_ONLINE:
+			err = err ?: fi_add_ram(&t->index, first, frames);
+			break;
+		case MEM_GOING_OFFLINE:
+			if (fi_evict_range(&t->index, first, frames)) {
+				pci_info(t->fn->pdev, "uses memory at %#llx, which stays online\n",
+					 (u64)PFN_PHYS((u64)memory->start_pfn));
+				err = -EBUSY;
+			}
+			break;
+		case MEM_OFFLINE:
+			/* What was in use for a moment since then. */
+			fi_evict_range(&t->index, first, frames);
+			break;
+		}
+	}
+	mutex_unlock(&tables_lock);
+	return notifier_from_errno(err);
+}
+
+static struct notifier_block memory_notifier = {
+	.notifier_call = memory_event,
+};
+
+int adma_frames_init(void)
+{
+	return register_memory_notifier(&memory_notifier);
+}
+
+void adma_frames_exit(void)
+{
+	unregister_memory_notifier(&memory_notifier);
 }
 
 /* What the ops call */
 
-static void put_mapping(struct adma_table *t, struct adma_dying *dying, struct adma_mapping *m)
+int adma_table_get(struct adma_table *t, struct fi_want *wants, unsigned int count)
 {
-	struct adma_bucket *b = bucket_of_gpa(t, m->gpa, m->frames);
-	unsigned long flags;
-	bool last;
-
-	raw_spin_lock_irqsave(&b->lock, flags);
-	last = --m->count == 0;
-	if (last && m->state == MAPPING_LIVE) {
-		hlist_del_init(&m->by_gpa);
-		/* Before the host hears of it, as it may give the IOVA to another CPU at once. */
-		iova_remove(t, m);
-		m->state = MAPPING_DYING;
-		dying->mapping[dying->count++] = m;
-		last = false;
-	}
-	raw_spin_unlock_irqrestore(&b->lock, flags);
-
-	if (last)
-		descriptor_release(t, m);
-	if (dying->count == ADMA_BATCH)
-		adma_table_put_done(t, dying);
+	return fi_get(&t->index, wants, count);
 }
 
-int adma_table_get(struct adma_table *t, struct adma_want *wants, unsigned int count)
+bool adma_table_put(struct adma_table *t, struct fi_dying *dying, dma_addr_t iova, size_t size)
 {
-	struct adma_mapping *pending[ADMA_BATCH];
-	struct adma_dying dying = { .count = 0 };
-	unsigned int nr_pending = 0;
-	unsigned int i = 0;
-	unsigned int have;
-	unsigned long flags;
-	int err = 0;
-
-	local_irq_save(flags);
-	while (i < count) {
-		struct adma_want *w = &wants[i];
-		struct adma_bucket *b = bucket_of_gpa(t, w->gpa, w->frames);
-		struct adma_mapping *m;
-
-		raw_spin_lock(&b->lock);
-		m = find_gpa(b, w->gpa, w->frames);
-		if (m && m->state == MAPPING_PENDING && m->cpu != smp_processor_id()) {
-			raw_spin_unlock(&b->lock);
-			err = host_map(t, pending, nr_pending);
-			nr_pending = 0;
-			if (err)
-				break;
-			cpu_relax();
-			continue;
-		}
-		if (m) {
-			m->count++;
-			this_cpu_inc(t->counters->hits);
-		} else {
-			m = descriptor_take(t);
-			if (!m) {
-				raw_spin_unlock(&b->lock);
-				err = -ENOSPC;
-				break;
-			}
-			m->gpa = w->gpa;
-			m->frames = w->frames;
-			m->count = 1;
-			m->cpu = smp_processor_id();
-			m->state = MAPPING_PENDING;
-			hlist_add_head(&m->by_gpa, &b->head);
-			pending[nr_pending++] = m;
-		}
-		raw_spin_unlock(&b->lock);
-		w->mapping = m;
-		i++;
-	}
-	have = i;
-	this_cpu_add(t->counters->requests, have);
-	err = host_map(t, pending, nr_pending) ?: err;
-	local_irq_restore(flags);
-
-	if (!err)
-		return 0;
-	for (i = 0; i < have; i++)
-		put_mapping(t, &dying, wants[i].mapping);
-	adma_table_put_done(t, &dying);
-	return err;
+	return fi_put(&t->index, dying, iova, size);
 }
 
-bool adma_table_put(struct adma_table *t, struct adma_dying *dying, dma_addr_t iova, size_t size)
+void adma_table_put_done(struct adma_table *t, struct fi_dying *dying)
 {
-	u64 first = iova & ~((1ULL << t->ch->granule_shift) - 1);
-	u32 frames = adma_frames_of(t->ch, iova, size);
-	struct adma_bucket *b = bucket_of_iova(t, first);
-	struct adma_mapping *m, *found = NULL;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&b->lock, flags);
-	hlist_for_each_entry(m, &b->head, by_iova) {
-		if (m->iova == first && m->frames == frames) {
-			found = m;
-			break;
-		}
-	}
-	raw_spin_unlock_irqrestore(&b->lock, flags);
-	/* The caller's own use keeps it live; a driver that unmaps twice takes away a neighbour's. */
-	if (!found)
-		return false;
-	put_mapping(t, dying, found);
-	return true;
+	fi_put_done(&t->index, dying);
 }
 
-void adma_table_put_done(struct adma_table *t, struct adma_dying *dying)
+/* Statistics */
+
+void adma_table_show(struct adma_table *t, struct seq_file *s)
 {
-	host_unmap(t, dying->mapping, dying->count);
-	dying->count = 0;
+	struct frame_index *fi = &t->index;
+	unsigned int shift = t->ch->granule_shift;
+	struct fi_counters c;
+	struct fi_usage u;
+
+	mutex_lock(&tables_lock);
+	if (!t->there)
+		goto out;
+	fi_count(fi, &c);
+	fi_usage(fi, &u);
+	seq_printf(s, "mode %s\n", fi->strict ? "strict" : "default");
+	seq_printf(s, "requests %llu\nhits %llu\nmisses %llu\nmaps %llu\nunmaps %llu\ndoorbells %llu\nevictions %llu\n",
+		   c.requests, c.hits, c.requests - c.hits, c.maps, c.unmaps, c.doorbells, c.evictions);
+	seq_printf(s, "failures %llu\nrefusals %llu\nbad_unmaps %llu\nmisaligned %llu\n",
+		   atomic64_read(&t->failures) + c.bad_puts, c.refusals, c.bad_puts, c.misaligned);
+	/* Mappings and bytes that the host holds for us, and what of them is in use; stranded: idle beside what is. */
+	seq_printf(s, "live %llu\nlive_peak %llu\nlive_max %u\nlive_used %u\n", fi_load(&fi->mappings), fi->mappings_peak,
+		   fi->limits.mappings_max, u.used_mappings);
+	seq_printf(s, "bytes %llu\nbytes_peak %llu\nbytes_max %llu\nbytes_used %llu\nbytes_idle %llu\nbytes_stranded %llu\n",
+		   fi_load(&fi->mapped) << shift, fi->mapped_peak << shift, fi->limits.bytes_max, u.used << shift,
+		   u.idle << shift, u.stranded << shift);
+out:
+	mutex_unlock(&tables_lock);
 }
 
 /* Life of a table */
 
-unsigned int adma_table_clear(struct adma_table *t)
+static bool same_limits(const struct fi_limits *a, const struct fi_limits *b)
 {
-	struct adma_dying dying = { .count = 0 };
-	unsigned int left = 0;
-	u32 i;
-
-	for (i = 0; i < t->nr_mappings; i++) {
-		struct adma_mapping *m = &t->mappings[i];
-
-		if (m->state != MAPPING_LIVE)
-			continue;
-		left++;
-		m->count = 1;
-		put_mapping(t, &dying, m);
-	}
-	adma_table_put_done(t, &dying);
-	return left;
+	return a->iova_first == b->iova_first && a->iova_last == b->iova_last && a->bytes_max == b->bytes_max &&
+	       a->mappings_max == b->mappings_max;
 }
 
-int adma_table_init(struct adma_table *t, struct adma_channel *ch, struct adma_function *fn, u32 nr_mappings)
+static void forget_index(struct adma_table *t)
 {
-	u32 buckets, i;
+	if (!t->there)
+		return;
+	list_del(&t->node);
+	t->there = false;
+	fi_destroy(&t->index);
+}
 
+int adma_table_init(struct adma_table *t, struct adma_function *fn, u32 nr_mappings)
+{
+	struct adma_channel *ch = &fn->companion->ch;
+	const struct fi_limits limits = {
+		.granule_shift = ch->granule_shift,
+		.max_align = ch->max_align,
+		.max_ranges = ch->max_ranges,
+		.iova_first = fn->iova_first,
+		.iova_last = fn->iova_last,
+		.bytes_max = fn->bytes_max,
+		.mappings_max = nr_mappings,
+		.nr_cpus = nr_cpu_ids,
+	};
+	int err;
+
+	if (t->there && same_limits(&limits, &t->limits))
+		return 0;
+	if (t->there)
+		cancel_delayed_work_sync(&t->work);
+	mutex_lock(&tables_lock);
+	forget_index(t);
 	t->ch = ch;
 	t->fn = fn;
-	t->nr_mappings = nr_mappings;
-	t->bucket_bits = clamp(ilog2(nr_mappings) - 1, 8, 14);
-	buckets = 1U << t->bucket_bits;
-	raw_spin_lock_init(&t->stale_lock);
-	INIT_HLIST_HEAD(&t->stale);
-	INIT_DELAYED_WORK(&t->stale_work, stale_work);
+	t->limits = limits;
+	INIT_DELAYED_WORK(&t->work, table_work);
+	err = fi_init(&t->index, &limits, &table_ops, t);
+	if (!err) {
+		t->there = true;
+		list_add_tail(&t->node, &tables);
+		/* Memory that is going online has its notifier wait for us. */
+		err = walk_iomem_res_desc(IORES_DESC_NONE, IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY, 0, -1, t, add_ram);
+		if (err)
+			forget_index(t);
+	}
+	mutex_unlock(&tables_lock);
+	return err;
+}
 
-	t->mappings = kvcalloc(nr_mappings, sizeof(*t->mappings), GFP_KERNEL);
-	t->by_gpa = kvcalloc(buckets, sizeof(*t->by_gpa), GFP_KERNEL);
-	t->by_iova = kvcalloc(buckets, sizeof(*t->by_iova), GFP_KERNEL);
-	t->counters = alloc_percpu(struct adma_counters);
-	if (!t->mappings || !t->by_gpa || !t->by_iova || !t->counters) {
-		adma_table_destroy(t);
-		return -ENOMEM;
-	}
-	for (i = 0; i < buckets; i++) {
-		raw_spin_lock_init(&t->by_gpa[i].lock);
-		raw_spin_lock_init(&t->by_iova[i].lock);
-	}
-	for (i = 0; i < ADMA_SHARDS; i++)
-		raw_spin_lock_init(&t->shards[i].lock);
-	for (i = 0; i < nr_mappings; i++)
-		hlist_add_head(&t->mappings[i].by_gpa, &t->shards[i % ADMA_SHARDS].unused);
-	return 0;
+void adma_table_start(struct adma_table *t)
+{
+	if (!t->there)
+		return;
+	/* A failed probe may have left something. */
+	adma_table_clear(t);
+	fi_set_strict(&t->index, !strcmp(READ_ONCE(mode), "strict"));
+	WRITE_ONCE(t->index.refuse, 0);
+	t->generation = t->fn->generation;
+	t->gone = false;
+	t->ticked = jiffies;
+}
+
+unsigned int adma_table_clear(struct adma_table *t)
+{
+	unsigned int left;
+
+	if (!t->there)
+		return 0;
+	cancel_delayed_work_sync(&t->work);
+	left = fi_clear(&t->index);
+	/* What the host could not end. */
+	if (fi_load(&t->index.mapped))
+		schedule_delayed_work(&t->work, msecs_to_jiffies(STALE_RETRY_MS));
+	return left;
 }
 
 void adma_table_destroy(struct adma_table *t)
 {
-	cancel_delayed_work_sync(&t->stale_work);
-	kvfree(t->mappings);
-	kvfree(t->by_gpa);
-	kvfree(t->by_iova);
-	free_percpu(t->counters);
+	if (!t->there)
+		return;
+	cancel_delayed_work_sync(&t->work);
+	mutex_lock(&tables_lock);
+	forget_index(t);
+	mutex_unlock(&tables_lock);
 }

@@ -104,8 +104,8 @@ static int claim(struct adma_function *fn)
 	if (err)
 		return err;
 	err = request_window(fn) ?: request_budget(fn, &mappings);
-	if (!err && !fn->table.mappings)
-		err = adma_table_init(&fn->table, &fn->companion->ch, fn, clamp(mappings, 64U, MAX_MAPPINGS));
+	if (!err)
+		err = adma_table_init(&fn->table, fn, clamp(mappings, 64U, MAX_MAPPINGS));
 	if (err)
 		request_simple(fn, ADMA_OP_RELEASE);
 	else
@@ -118,18 +118,10 @@ static int claim(struct adma_function *fn)
 static int stats_show(struct seq_file *s, void *unused)
 {
 	struct adma_function *fn = s->private;
-	struct adma_table *t = &fn->table;
-	struct adma_counters c;
 
-	adma_table_sum(t, &c);
 	seq_printf(s, "function %u\nclaimed %d\nbound %d\n", fn->index, fn->claimed, fn->bound);
 	seq_printf(s, "iova_first %#llx\niova_last %#llx\n", fn->iova_first, fn->iova_last);
-	seq_printf(s, "requests %llu\nhits %llu\nmaps %llu\nunmaps %llu\ndoorbells %llu\nfailures %llu\n",
-		   c.requests, c.hits, c.maps, c.unmaps, c.doorbells, c.failures);
-	seq_printf(s, "live %d\nlive_peak %d\nlive_max %u\n", atomic_read(&t->live), atomic_read(&t->live_peak),
-		   t->nr_mappings);
-	seq_printf(s, "bytes %lld\nbytes_peak %lld\nbytes_max %llu\n", atomic64_read(&t->bytes),
-		   atomic64_read(&t->bytes_peak), fn->bytes_max);
+	adma_table_show(&fn->table, s);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
@@ -207,7 +199,7 @@ struct adma_function *adma_function_create(struct adma_companion *companion, u32
 	}
 	fn->debugfs = debugfs_create_file(pci_name(pdev), 0444, companion->debugfs, fn, &stats_fops);
 	pci_info(pdev, "DMA through %s: %llu MiB in %u mappings, addresses %#llx-%#llx\n", pci_name(companion->pdev),
-		 fn->bytes_max >> 20, fn->table.nr_mappings, fn->iova_first, fn->iova_last);
+		 fn->bytes_max >> 20, fn->table.limits.mappings_max, fn->iova_first, fn->iova_last);
 	return fn;
 
 free:
@@ -241,6 +233,7 @@ void adma_function_bind(struct adma_function *fn)
 			pci_err(fn->pdev, "cannot be claimed again: error %d\n", err);
 		}
 	}
+	adma_table_start(&fn->table);
 	__module_get(THIS_MODULE);
 	fn->bound = true;
 	adma_force_coherent(dev);

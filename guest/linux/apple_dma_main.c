@@ -305,9 +305,12 @@ static int __init adma_init(void)
 	if (!adma_wq)
 		return -ENOMEM;
 	debugfs_root = debugfs_create_dir("apple_dma", NULL);
-	err = bus_register_notifier(&pci_bus_type, &bus_notifier);
+	err = adma_frames_init();
 	if (err)
 		goto debugfs;
+	err = bus_register_notifier(&pci_bus_type, &bus_notifier);
+	if (err)
+		goto frames;
 	err = register_pm_notifier(&power_notifier);
 	if (err)
 		goto bus;
@@ -320,6 +323,8 @@ power:
 	unregister_pm_notifier(&power_notifier);
 bus:
 	bus_unregister_notifier(&pci_bus_type, &bus_notifier);
+frames:
+	adma_frames_exit();
 debugfs:
 	debugfs_remove_recursive(debugfs_root);
 	destroy_workqueue(adma_wq);
@@ -333,6 +338,7 @@ static void __exit adma_exit(void)
 	/* Removals under way still need the notifier. */
 	destroy_workqueue(adma_wq);
 	bus_unregister_notifier(&pci_bus_type, &bus_notifier);
+	adma_frames_exit();
 	debugfs_remove_recursive(debugfs_root);
 }
 

@@ -28,26 +28,33 @@ static u64 dma_limit(struct device *dev, u64 mask)
 	return min_not_zero(mask, dev->bus_dma_limit);
 }
 
-static void want(struct adma_function *fn, struct adma_want *w, phys_addr_t phys, size_t size)
+/* packed: it is one of several that are mapped together. */
+static struct fi_want want(struct adma_function *fn, phys_addr_t phys, size_t size, bool packed)
 {
 	const struct adma_channel *ch = &fn->companion->ch;
 
-	w->gpa = phys & ~((1ULL << ch->granule_shift) - 1);
-	w->frames = adma_frames_of(ch, phys, size);
+	return (struct fi_want){
+		.frame = phys >> ch->granule_shift,
+		.frames = adma_frames_of(ch, phys, size),
+		.packed = packed,
+	};
 }
 
-static void put(struct adma_function *fn, struct adma_dying *dying, dma_addr_t addr, size_t size)
+static dma_addr_t address(struct adma_function *fn, const struct fi_want *w, phys_addr_t phys)
 {
-	if (!adma_table_put(&fn->table, dying, addr, size)) {
-		adma_table_count_failure(&fn->table);
+	return fi_address(&fn->table.index, w->iova) + (phys & ((1ULL << fn->companion->ch.granule_shift) - 1));
+}
+
+static void put(struct adma_function *fn, struct fi_dying *dying, dma_addr_t addr, size_t size)
+{
+	if (!adma_table_put(&fn->table, dying, addr, size))
 		dev_err_ratelimited(&fn->pdev->dev, "its driver unmaps %pad+%#zx, which is not mapped like that\n",
 				    &addr, size);
-	}
 }
 
 static void put_one(struct adma_function *fn, dma_addr_t addr, size_t size)
 {
-	struct adma_dying dying = { .count = 0 };
+	struct fi_dying dying = { .count = 0 };
 
 	put(fn, &dying, addr, size);
 	adma_table_put_done(&fn->table, &dying);
@@ -55,16 +62,17 @@ static void put_one(struct adma_function *fn, dma_addr_t addr, size_t size)
 
 static void report_failure(struct adma_function *fn, size_t size, int err, bool quiet)
 {
-	adma_table_count_failure(&fn->table);
+	atomic64_inc(&fn->table.failures);
 	if (err == -ENODEV)
 		adma_function_lost(fn);
 	if (quiet)
 		return;
 	if (err == -ENOMEM || err == -ENOSPC)
 		dev_warn_ratelimited(&fn->pdev->dev,
-				     "cannot map %zu bytes for DMA: the host allows %llu bytes in %u mappings and %lld in %d are in use\n",
-				     size, fn->bytes_max, fn->table.nr_mappings, atomic64_read(&fn->table.bytes),
-				     atomic_read(&fn->table.live));
+				     "cannot map %zu bytes for DMA: the host allows %llu bytes in %u mappings and %llu in %llu are in use\n",
+				     size, fn->bytes_max, fn->table.limits.mappings_max,
+				     fi_load(&fn->table.index.mapped) << fn->companion->ch.granule_shift,
+				     fi_load(&fn->table.index.mappings));
 	else
 		dev_warn_ratelimited(&fn->pdev->dev, "cannot map %zu bytes for DMA: error %d\n", size, err);
 }
@@ -73,7 +81,7 @@ static void report_failure(struct adma_function *fn, size_t size, int err, bool 
 static dma_addr_t map_range(struct device *dev, phys_addr_t phys, size_t size, u64 mask, bool quiet)
 {
 	struct adma_function *fn = function_of(dev);
-	struct adma_want w;
+	struct fi_want w;
 	dma_addr_t addr;
 	int err;
 
@@ -81,13 +89,13 @@ static dma_addr_t map_range(struct device *dev, phys_addr_t phys, size_t size, u
 		report_failure(fn, size, fn->claimed ? -EINVAL : -EACCES, quiet);
 		return DMA_MAPPING_ERROR;
 	}
-	want(fn, &w, phys, size);
+	w = want(fn, phys, size, false);
 	err = adma_table_get(&fn->table, &w, 1);
 	if (err) {
 		report_failure(fn, size, err, quiet);
 		return DMA_MAPPING_ERROR;
 	}
-	addr = w.mapping->iova + (phys - w.gpa);
+	addr = address(fn, &w, phys);
 	if (addr + size - 1 > dma_limit(dev, mask)) {
 		put_one(fn, addr, size);
 		report_failure(fn, size, -ERANGE, quiet);
@@ -144,7 +152,7 @@ static dma_addr_t op_map_resource(struct device *dev, phys_addr_t phys, size_t s
 
 static void unmap_entries(struct adma_function *fn, struct scatterlist *sgl, int nents)
 {
-	struct adma_dying dying = { .count = 0 };
+	struct fi_dying dying = { .count = 0 };
 	struct scatterlist *sg;
 	int i;
 
@@ -153,13 +161,13 @@ static void unmap_entries(struct adma_function *fn, struct scatterlist *sgl, int
 	adma_table_put_done(&fn->table, &dying);
 }
 
-/* All the misses of ADMA_BATCH entries share a doorbell. */
+/* All the misses of ADMA_BATCH entries share a doorbell, and those of small ones a mapping. */
 static int op_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir,
 		     unsigned long attrs)
 {
 	struct adma_function *fn = function_of(dev);
 	u64 limit = dma_limit(dev, *dev->dma_mask);
-	struct adma_want wants[ADMA_BATCH];
+	struct fi_want wants[ADMA_BATCH];
 	struct scatterlist *sg, *first = sgl;
 	size_t bytes = 0;
 	int mapped = 0;
@@ -180,14 +188,14 @@ static int op_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enu
 				err = -EINVAL;
 				goto out;
 			}
-			want(fn, &wants[i], sg_phys(sg), sg->length);
+			wants[i] = want(fn, sg_phys(sg), sg->length, nents > 1);
 			bytes += sg->length;
 		}
 		err = adma_table_get(&fn->table, wants, n);
 		if (err)
 			break;
 		for_each_sg(first, sg, n, i) {
-			sg_dma_address(sg) = wants[i].mapping->iova + (sg_phys(sg) - wants[i].gpa);
+			sg_dma_address(sg) = address(fn, &wants[i], sg_phys(sg));
 			sg_dma_len(sg) = sg->length;
 			if (sg_dma_address(sg) + sg->length - 1 > limit)
 				err = -ERANGE;

@@ -9,23 +9,28 @@
  *     struct adma_channel     its registers and request pages (apple_dma_channel.c)
  *     struct adma_function    one managed function (apple_dma_function.c)
  *       struct adma_table       what is mapped for it (apple_dma_frames.c)
+ *         struct frame_index      and for whom (frame_index.c)
  *       struct dma_map_ops      what its driver calls (apple_dma_ops.c)
  *
+ * A map or unmap that needs no host takes no lock: frame_index.c says how.
  * Locks, in the order in which they nest:
  *
  *   device_lock of a function	the driver core; held around our bus notifier
+ *   memory hot-plug		the core's; held around our memory notifier
+ *   tables_lock		list of tables, and each one's being there; held while idle mappings of
+ *				memory that goes away are ended
  *   adma_lock			list of companions and their lists of functions; never held while
- *				a request runs or the driver core is called
- *   adma_bucket.lock by gpa	the mappings that hash there, their counts and states
- *   adma_bucket.lock by iova	which mapping owns an IOVA
- *   adma_shard.lock		unused mapping descriptors
+ *				the driver core is called
+ *   frame_index.lock		the order in which idle mappings are evicted; taken by a miss that has
+ *				no room, and by the table's work
  *   adma_slot.lock		a request page, from filling it to reading the answers
  *
- * All but the first two are raw spin locks taken with interrupts off, because
- * drivers map and unmap in every context.  A bucket lock is never held while a
- * request runs.  The host serves a request within the store that rings the
- * doorbell, so a slot lock is held for one such store, and there is a slot per
- * CPU when the host offers that many.
+ * The last two are raw spin locks taken with interrupts off, because drivers
+ * map and unmap in every context, and do not nest in one another.  The host
+ * serves a request within the store that rings the doorbell, so a slot lock is
+ * held for one such store, and there is a slot per CPU when the host offers
+ * that many.  Interrupts are off for the whole of a request, as what it has
+ * asked for makes other CPUs wait.
  */
 #ifndef APPLE_DMA_PRIV_H
 #define APPLE_DMA_PRIV_H
@@ -34,10 +39,12 @@
 #include <linux/dma-map-ops.h>
 #include <linux/list.h>
 #include <linux/pci.h>
+#include <linux/seq_file.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
 #include "apple_dma.h"
+#include "frame_index.h"
 
 /* apple_dma_channel.c: talks to the companion, decides nothing. */
 
@@ -53,6 +60,7 @@ struct adma_channel {
 	unsigned int nr_slots;
 	unsigned int granule_shift;
 	unsigned int max_align;
+	unsigned int max_ranges;
 	bool closed;			/* nothing is sent any more */
 };
 
@@ -76,6 +84,8 @@ void adma_call_begin(struct adma_channel *ch, struct adma_call *call) __acquires
 /* NULL when the page is full.  bytes includes struct adma_req. */
 void *adma_call_add(struct adma_call *call, u16 op, size_t bytes, u32 function);
 void adma_call_run(struct adma_call *call);
+/* The first request; the others follow without gaps. */
+void *adma_call_first(const struct adma_call *call);
 /* 0 or a negative errno; nr counts the requests of this call in the order they were added. */
 int adma_call_result(struct adma_call *call, unsigned int nr, const struct adma_req *req);
 /* For a call of one request: run it and return its result. */
@@ -84,101 +94,42 @@ void adma_call_end(struct adma_call *call) __releases(call->slot->lock);
 
 /* apple_dma_frames.c: which guest memory is mapped where. */
 
-/*
- * A mapping covers whole granules ("frames"), usually one.  It is shared by
- * all requests for exactly these frames.  A descriptor is protected by the
- * bucket its gpa and frames hash to; it is never freed, only unused, so that
- * an illegal unmap can at worst look at a wrong one.
- */
-struct adma_mapping {
-	struct hlist_node by_gpa;	/* also links unused and stale descriptors */
-	struct hlist_node by_iova;
-	u64 gpa;
-	u64 iova;
-	u64 handle;
-	u32 frames;
-	u32 count;			/* requests that use it */
-	u16 cpu;			/* MAPPING_PENDING: who asks the host */
-	u8 state;
-};
-
-enum {
-	MAPPING_UNUSED,
-	MAPPING_PENDING,	/* the host is being asked, by a CPU that has interrupts off */
-	MAPPING_FAILED,		/* the host refused; only the CPU that asked knows of it */
-	MAPPING_LIVE,
-	MAPPING_DYING,		/* found by nobody; the host is about to be told */
-};
-
-struct adma_bucket {
-	raw_spinlock_t lock;
-	struct hlist_head head;
-};
-
-#define ADMA_SHARDS	16
-
-struct adma_shard {
-	raw_spinlock_t lock;
-	struct hlist_head unused;
-} ____cacheline_aligned_in_smp;
-
-struct adma_counters {
-	u64 requests;		/* pieces of memory a driver asked for */
-	u64 hits;		/* of these, answered without the host */
-	u64 maps;		/* mappings the host made */
-	u64 unmaps;
-	u64 doorbells;
-	u64 failures;
-};
+#define ADMA_BATCH	FI_MAX_MAPS	/* entries of a list that are asked for together */
 
 struct adma_function;
 
 struct adma_table {
 	struct adma_channel *ch;
 	struct adma_function *fn;
-	struct adma_mapping *mappings;
-	u32 nr_mappings;
-	struct adma_bucket *by_gpa;
-	struct adma_bucket *by_iova;
-	unsigned int bucket_bits;
-	struct adma_shard shards[ADMA_SHARDS];
-	/* Mappings the host could not drop when told (it was resetting the device), tried again by the work. */
-	raw_spinlock_t stale_lock;	/* innermost */
-	struct hlist_head stale;
-	struct delayed_work stale_work;
-	atomic_t live;
-	atomic_t live_peak;
-	atomic64_t bytes;
-	atomic64_t bytes_peak;
-	struct adma_counters __percpu *counters;
+	struct list_head node;		/* tables_lock */
+	bool there;			/* written under tables_lock and device_lock of the function */
+	struct fi_limits limits;	/* what it was made for */
+	struct frame_index index;
+	struct delayed_work work;	/* runs while anything is mapped */
+	unsigned long soon;		/* bit 0: it is on its way */
+	unsigned long ticked;		/* the work's: jiffies */
+	u32 generation;			/* the work's: of the companion, when it last looked */
+	bool gone;			/* the host says so */
+	atomic64_t failures;		/* requests the driver heard no good of */
 };
 
-#define ADMA_BATCH	32	/* requests that share a doorbell */
+int adma_frames_init(void);
+void adma_frames_exit(void);
 
-struct adma_want {
-	u64 gpa;			/* multiple of the granule */
-	u32 frames;
-	struct adma_mapping *mapping;	/* out */
-};
-
-/* Mappings on their way out: at most one doorbell per ADMA_BATCH of them. */
-struct adma_dying {
-	struct adma_mapping *mapping[ADMA_BATCH];
-	unsigned int count;
-};
-
-int adma_table_init(struct adma_table *t, struct adma_channel *ch, struct adma_function *fn, u32 nr_mappings);
-/* No driver is left that could map.  Unmaps what the last one left behind and returns how much that was. */
+/* Makes the index, or leaves it when it is for the same window and budget.  No driver is bound. */
+int adma_table_init(struct adma_table *t, struct adma_function *fn, u32 nr_mappings);
+/* A driver is about to be probed. */
+void adma_table_start(struct adma_table *t);
+/* No driver is left that could map.  Unmaps everything and returns how many mappings were in use. */
 unsigned int adma_table_clear(struct adma_table *t);
 void adma_table_destroy(struct adma_table *t);
 
 /* All wants (at most ADMA_BATCH) or none.  0, or a negative errno. */
-int adma_table_get(struct adma_table *t, struct adma_want *wants, unsigned int count);
-/* False when that is not what a mapping covers. */
-bool adma_table_put(struct adma_table *t, struct adma_dying *dying, dma_addr_t iova, size_t size);
-void adma_table_put_done(struct adma_table *t, struct adma_dying *dying);
-void adma_table_count_failure(struct adma_table *t);
-void adma_table_sum(struct adma_table *t, struct adma_counters *sum);
+int adma_table_get(struct adma_table *t, struct fi_want *wants, unsigned int count);
+/* False when that is not in use. */
+bool adma_table_put(struct adma_table *t, struct fi_dying *dying, dma_addr_t iova, size_t size);
+void adma_table_put_done(struct adma_table *t, struct fi_dying *dying);
+void adma_table_show(struct adma_table *t, struct seq_file *s);
 
 static inline u32 adma_frames_of(const struct adma_channel *ch, u64 addr, size_t size)
 {

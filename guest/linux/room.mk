@@ -27,3 +27,25 @@ $(B)/guest/%/initramfs.gz: $(B)/guest/%/apple_dma.ko $(B)/guest/%/dmatest.ko $(G
 		$(@D)/dmatest.ko=/dmatest.ko $(foreach f,$(filter %.sh,$(GUEST_INIT)),$(f)=/scenarios/$(notdir $(f)))
 
 .PRECIOUS: $(B)/kernels/%/release $(B)/guest/%/apple_dma.ko $(B)/guest/%/dmatest.ko
+
+# The frame index outside of a kernel, and under the thread sanitizer.
+FRAMES_SRCS := guest/linux/frame_index.c tests/unit/frames_model.c
+FRAMES_OBJS := $(FRAMES_SRCS:%.c=$(B)/%.o)
+FRAMES_TESTS := $(B)/tests/unit/test_frame_index $(B)/tests/unit/fuzz_frame_index
+FRAMES_TSAN := $(B)/tests/unit/test_frame_index_tsan
+FRAMES_CPPFLAGS := -Iguest/linux -D_GNU_SOURCE
+
+$(FRAMES_OBJS) $(FRAMES_TESTS:=.o): CPPFLAGS := $(FRAMES_CPPFLAGS)
+$(FRAMES_TESTS): %: %.o $(FRAMES_OBJS)
+	$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
+$(FRAMES_TSAN): tests/unit/test_frame_index.c $(FRAMES_SRCS) $(wildcard guest/linux/frame_index*.h tests/unit/frames_model.h) | $(DEPS)
+	@mkdir -p $(@D)
+	$(CC) $(FRAMES_CPPFLAGS) -std=c11 -O1 -g $(WARN) -fsanitize=thread $(filter %.c,$^) -lcmocka -lpthread -o $@
+
+TESTS += $(FRAMES_TESTS) $(FRAMES_TSAN)
+SAN_TESTS += $(FRAMES_TESTS)
+
+# OPERATIONS=N SEED=N; a hundred million take some minutes.
+.PHONY: fuzz-frames
+fuzz-frames: $(B)/tests/unit/fuzz_frame_index
+	$< $(or $(OPERATIONS),100000000) $(or $(SEED),1)

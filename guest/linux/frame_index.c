@@ -1,0 +1,1613 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The frame index: a mapping made once is found again without leaving the
+ * guest, from any context, without a lock and without an allocation.
+ *
+ * WORDS.  Every frame (granule) of guest RAM has a word of 64 bits: its state,
+ * the number of requests that use it, and the IOVA frame it is mapped at.
+ *
+ *	EMPTY	not mapped, or only as part of somebody's span (below)
+ *	ASKED	the CPU in the IOVA field is asking the host for it
+ *	LIVE	mapped; used by `count` requests, idle when that is 0
+ *	MARKED	somebody tries to evict the mapping it belongs to
+ *
+ * A request for a frame is one load and one compare-and-swap, and the word
+ * itself gives the address.  The reverse table leads from a frame of the IOVA
+ * window to the guest frame and the mapping, so that giving back is as quick,
+ * and so that what is not mapped cannot be given back.
+ *
+ * GROUPS.  A host mapping is a group: up to FI_MAX_RANGES ranges that were
+ * asked for by one call, which is the best guess at what will be given back
+ * together.  It is born and dies as a whole.  A frame's word leads to at most
+ * one group, which owns the frame.
+ *
+ * A request for several frames must see consecutive IOVAs.  It hits when all
+ * its words are LIVE and happen to be consecutive, whatever group they are
+ * in.  Otherwise it gets a group of its own, which comes to own those of its
+ * frames that were EMPTY.  If that was not all of them, the group is a span:
+ * requests for exactly its frames find it through a hash and are counted in
+ * its own word.  Whether a group is a span never changes, and the words of a
+ * span's frames can never all lead to it; so given an IOVA and a length it is
+ * certain which of the two ways the request was counted.
+ *
+ * IDLE.  A group that nobody uses stays mapped.  It is evicted when room is
+ * needed, after FI_MAX_AGE ticks, or when more than half of the budget is
+ * idle.  Who makes room asks S3-FIFO's question: groups start on probation;
+ * those taken up again after they were idle move to the protected queue when
+ * their turn to leave comes; the protected ones are only looked at when
+ * probation has shrunk to a tenth of the budget.  So a scan, however long,
+ * replaces itself.
+ *
+ * In strict mode a group ends with its last use: nothing is born together,
+ * and requests for several frames always have a group of their own.
+ *
+ * WAITING.  Who finds ASKED or MARKED waits, holding no word in either state:
+ * what it has asked for itself it sends off first.  Both states last for as
+ * long as another CPU works with interrupts off: one trip to the host (with
+ * the eviction of everything idle in between when the host has no room), or
+ * one walk over the frames of a group.  Evicting never waits for ASKED, and
+ * waits for MARKED only before it has marked anything.  So nobody waits in a
+ * circle.
+ *
+ * EVICTION marks all words of a group, in order, by exchanging LIVE with count
+ * 0 for MARKED; it undoes that when one of them is in use.  Holding the first
+ * mark it is alone: the group cannot be detached by another, hence the check
+ * that it still is what it was comes after the first mark.  With all marked
+ * nobody holds a reference and nobody can get one; the reverse entries go,
+ * the words become EMPTY, and only then the host hears of it, because from
+ * then on it may give out the same IOVA again.
+ *
+ * ORDERING.  A group's fields and reverse entries are written before its words
+ * become LIVE with release semantics; whoever takes a reference does so by a
+ * compare-and-swap with acquire semantics on that word, so it sees them, and
+ * so does whoever the driver hands the address to, by the ordering the driver
+ * needs anyway.  Giving back is a compare-and-swap with release semantics, a
+ * mark is one with acquire: all accesses of the last user are over before the
+ * host ends the mapping.  Words of descriptors that may meanwhile be another
+ * group's (strict mode, spans) are only trusted after a reference or a mark
+ * was taken and the identity was checked again.
+ *
+ * LOCK.  fi->lock protects the queues and is the right to evict what is in
+ * them.  Only a miss without room and the background take it, with interrupts
+ * off.  A new group reaches its queue through a stack without a lock.
+ */
+#include "frame_index.h"
+
+#define FI_MAX_AGE	10	/* ticks */
+#define FI_LOOKS	256	/* groups looked at under one hold of the lock */
+#define FI_PACK_ALIGN	16	/* entries of a list that could be one large page of 64 KiB are not packed */
+#define FI_WAYS		8
+
+/* Layout of a word */
+
+#define W_STATE		3ull
+#define W_EMPTY		0ull
+#define W_ASKED		1ull
+#define W_LIVE		2ull
+#define W_MARKED	3ull
+#define W_REUSED_SHIFT	2	/* how often it was taken up after it was idle, at most 3 */
+#define W_REUSED	(3ull << W_REUSED_SHIFT)
+#define W_EPOCH_SHIFT	4	/* when it became idle */
+#define W_EPOCH		(0xffull << W_EPOCH_SHIFT)
+#define W_ONE_SHIFT	12	/* count: 24 bits */
+#define W_ONE		(1ull << W_ONE_SHIFT)
+#define W_COUNT		(0xffffffull << W_ONE_SHIFT)
+#define W_IOVA_SHIFT	36	/* the rest: IOVA frame; ASKED: CPU << 8 | index in its batch */
+
+#define ROOT_BITS	16
+#define LEAF_BITS	14
+#define NOT_MAPPED	(~0ull)
+
+static u64 w_state(u64 w)
+{
+	return w & W_STATE;
+}
+
+static u32 w_iova(u64 w)
+{
+	return w >> W_IOVA_SHIFT;
+}
+
+static u32 w_reused(u64 w)
+{
+	return (w & W_REUSED) >> W_REUSED_SHIFT;
+}
+
+static u64 w_make(u64 state, u64 count, u32 iova)
+{
+	return state | count << W_ONE_SHIFT | (u64)iova << W_IOVA_SHIFT;
+}
+
+static u32 asked_by(u32 cpu, u32 map)
+{
+	return cpu << 8 | map;
+}
+
+/* NULL where there is no RAM. */
+static fi_word_t *word_of(struct frame_index *fi, u64 frame)
+{
+	fi_word_t *leaf;
+
+	if (frame >> (ROOT_BITS + LEAF_BITS))
+		return NULL;
+	leaf = READ_ONCE(fi->leaves[frame >> LEAF_BITS]);
+	return leaf ? &leaf[frame & ((1u << LEAF_BITS) - 1)] : NULL;
+}
+
+static u32 r_group(u64 entry)
+{
+	return (u32)entry;
+}
+
+static u32 r_frame(u64 entry)
+{
+	return entry >> 32;
+}
+
+static struct fi_cpu *this_cpu_of(struct frame_index *fi)
+{
+	return &fi->cpus[fi_this_cpu()];
+}
+
+/* Plain stores by the owner, read by others. */
+#define COUNT(c, n)	WRITE_ONCE((c), (c) + (n))
+
+static s64 idle_frames(const struct frame_index *fi)
+{
+	s64 sum = 0;
+	u32 i;
+
+	for (i = 0; i < fi->limits.nr_cpus; i++)
+		sum += READ_ONCE(fi->cpus[i].count.idle);
+	return sum;
+}
+
+static void raise_peak(u64 *peak, u64 value)
+{
+	if (value > READ_ONCE(*peak))
+		WRITE_ONCE(*peak, value);
+}
+
+/* Descriptors: a stack whose head carries a tag, as a group may be taken and given back meanwhile */
+
+static u32 group_take(struct frame_index *fi)
+{
+	u64 head = fi_load(&fi->free);
+
+	for (;;) {
+		u32 id = (u32)head;
+		u64 next;
+
+		if (id == FI_NONE)
+			return FI_NONE;
+		next = ((head >> 32) + 1) << 32 | READ_ONCE(fi->groups[id].next);
+		if (fi_cas(&fi->free, &head, next))
+			return id;
+	}
+}
+
+static void group_give(struct frame_index *fi, u32 id)
+{
+	u64 head = fi_load(&fi->free);
+
+	WRITE_ONCE(fi->groups[id].where, FI_FREE);
+	do {
+		WRITE_ONCE(fi->groups[id].next, (u32)head);
+	} while (!fi_cas(&fi->free, &head, ((head >> 32) + 1) << 32 | id));
+}
+
+static void newborn_push(struct frame_index *fi, u32 id)
+{
+	u64 head = fi_load(&fi->newborn);
+
+	do {
+		WRITE_ONCE(fi->groups[id].next, (u32)head);
+	} while (!fi_cas(&fi->newborn, &head, id));
+}
+
+/* Queues: the caller holds fi->lock */
+
+static void queue_add(struct frame_index *fi, u32 id, u8 where)
+{
+	struct fi_queue *q = &fi->queue[where];
+	struct fi_group *g = &fi->groups[id];
+
+	WRITE_ONCE(g->where, where);
+	g->prev = q->tail;
+	WRITE_ONCE(g->next, FI_NONE);
+	if (q->tail == FI_NONE)
+		q->head = id;
+	else
+		WRITE_ONCE(fi->groups[q->tail].next, id);
+	q->tail = id;
+	q->frames += g->frames;
+}
+
+static void queue_remove(struct frame_index *fi, u32 id)
+{
+	struct fi_group *g = &fi->groups[id];
+	struct fi_queue *q = &fi->queue[g->where];
+
+	if (g->prev == FI_NONE)
+		q->head = g->next;
+	else
+		WRITE_ONCE(fi->groups[g->prev].next, g->next);
+	if (g->next == FI_NONE)
+		q->tail = g->prev;
+	else
+		fi->groups[g->next].prev = g->prev;
+	q->frames -= g->frames;
+}
+
+static bool in_cache(u8 where)
+{
+	return where == FI_PROBATION || where == FI_PROTECTED;
+}
+
+/* Put the newborn on probation, oldest first. */
+static void take_newborn(struct frame_index *fi)
+{
+	u64 head = fi_load(&fi->newborn);
+	u32 id, oldest = FI_NONE;
+
+	while (!fi_cas(&fi->newborn, &head, FI_NONE))
+		;
+	for (id = (u32)head; id != FI_NONE;) {
+		u32 next = READ_ONCE(fi->groups[id].next);
+
+		WRITE_ONCE(fi->groups[id].next, oldest);
+		oldest = id;
+		id = next;
+	}
+	for (id = oldest; id != FI_NONE;) {
+		u32 next = READ_ONCE(fi->groups[id].next);
+
+		queue_add(fi, id, FI_PROBATION);
+		id = next;
+	}
+}
+
+/* References */
+
+/* fi_want.state */
+enum { WANT_NOTHING, WANT_ASKED, WANT_MAPPED };
+
+enum step {
+	HIT,
+	MISS,
+	ASKED,		/* the batch will have the answer */
+	JOINED,		/* the same, and it was asked for already */
+	AGAIN,		/* things have changed */
+	WAIT,		/* another CPU is at it */
+	FULL,		/* the batch has to go first */
+	MINE,		/* this very call has asked for it already */
+	NO_RAM,
+	NO_GROUP,
+	TOO_MANY,	/* users: more than can be counted */
+};
+
+/* One more user, if it is live and (iova not FI_NONE) mapped there.  *seen: what was found. */
+static bool word_get(fi_word_t *w, u32 iova, u64 *seen)
+{
+	u64 old = fi_load(w), new;
+
+	do {
+		*seen = old;
+		if (w_state(old) != W_LIVE || (iova != FI_NONE && w_iova(old) != iova) || (old & W_COUNT) == W_COUNT)
+			return false;
+		new = old + W_ONE;
+		if (!(old & W_COUNT) && w_reused(old) < 3)
+			new += 1ull << W_REUSED_SHIFT;
+	} while (!fi_cas(w, &old, new));
+	return true;
+}
+
+enum left { NOT_THERE, STILL_USED, LAST_USE };
+
+static enum left word_put(struct frame_index *fi, fi_word_t *w, u32 iova)
+{
+	u64 old = fi_load(w), new;
+
+	do {
+		if (w_state(old) != W_LIVE || w_iova(old) != iova || !(old & W_COUNT))
+			return NOT_THERE;
+		new = old - W_ONE;
+		if (!(new & W_COUNT))
+			new = (new & ~W_EPOCH) | (u64)READ_ONCE(fi->epoch) << W_EPOCH_SHIFT;
+	} while (!fi_cas(w, &old, new));
+	return new & W_COUNT ? STILL_USED : LAST_USE;
+}
+
+static fi_word_t *span_set(struct frame_index *fi, u32 frame, u32 frames)
+{
+	return &fi->spans[(size_t)fi_hash(frame | (u64)frames << 32, fi->span_bits) * FI_WAYS];
+}
+
+static void span_insert(struct frame_index *fi, u32 id)
+{
+	struct fi_group *g = &fi->groups[id];
+	fi_word_t *set = span_set(fi, g->frame, g->frames);
+	u32 i;
+
+	/* A span that finds no place is not found again, and leaves the cache as others do. */
+	for (i = 0; i < FI_WAYS; i++) {
+		u64 none = FI_NONE;
+
+		if (fi_load(&set[i]) == FI_NONE && fi_cas(&set[i], &none, id)) {
+			g->slot = set + i - fi->spans;
+			return;
+		}
+	}
+}
+
+static u32 span_elsewhere(const struct fi_group *g)
+{
+	return g->frames - g->owned;
+}
+
+static void span_release(struct frame_index *fi, struct fi_cpu *cpu, u32 id);
+
+static bool span_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *want)
+{
+	fi_word_t *set = span_set(fi, want->frame, want->frames);
+	u32 i;
+
+	for (i = 0; i < FI_WAYS; i++) {
+		u32 id = fi_load(&set[i]);
+		struct fi_group *g;
+		u64 seen;
+
+		if (id == FI_NONE)
+			continue;
+		g = &fi->groups[id];
+		if (READ_ONCE(g->frame) != want->frame || READ_ONCE(g->frames) != want->frames)
+			continue;
+		if (!word_get(&g->use, FI_NONE, &seen))
+			continue;
+		if (!(seen & W_COUNT))
+			COUNT(cpu->count.idle, -(s64)span_elsewhere(g));
+		/* Held, it stays what it is.  Is it still what was looked for? */
+		if (READ_ONCE(g->frame) == want->frame && READ_ONCE(g->frames) == want->frames) {
+			want->iova = w_iova(seen);
+			return true;
+		}
+		span_release(fi, cpu, id);
+	}
+	return false;
+}
+
+/* All frames of the want, or none. */
+static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *want)
+{
+	bool consecutive = true, wait = false;
+	u32 first = 0, i;
+	u64 seen;
+
+	if (want->frames == 1) {
+		fi_word_t *w = word_of(fi, want->frame);
+
+		if (!w)
+			return NO_RAM;
+		if (word_get(w, FI_NONE, &seen)) {
+			if (!(seen & W_COUNT))
+				COUNT(cpu->count.idle, -1);
+			want->iova = w_iova(seen);
+			return HIT;
+		}
+	}
+	for (i = 0; i < want->frames; i++) {
+		fi_word_t *w = word_of(fi, (u64)want->frame + i);
+
+		if (!w)
+			return NO_RAM;
+		seen = fi_load(w);
+		switch (w_state(seen)) {
+		case W_ASKED:
+			if (w_iova(seen) >> 8 == fi_this_cpu())
+				return i ? FULL : MINE;
+			wait = true;
+			break;
+		case W_MARKED:
+			wait = true;
+			break;
+		case W_EMPTY:
+			consecutive = false;
+			break;
+		default:
+			if (!i)
+				first = w_iova(seen);
+			if (w_iova(seen) != first + i)
+				consecutive = false;
+			if ((seen & W_COUNT) == W_COUNT)
+				return TOO_MANY;
+		}
+	}
+	if (wait)
+		return WAIT;
+	if (!consecutive)
+		return MISS;
+	for (i = 0; i < want->frames; i++) {
+		if (!word_get(word_of(fi, (u64)want->frame + i), first + i, &seen))
+			break;
+		if (!(seen & W_COUNT))
+			COUNT(cpu->count.idle, -1);
+	}
+	if (i == want->frames) {
+		want->iova = first;
+		return HIT;
+	}
+	while (i--)
+		if (word_put(fi, word_of(fi, (u64)want->frame + i), first + i) == LAST_USE)
+			COUNT(cpu->count.idle, 1);
+	return AGAIN;
+}
+
+/* Eviction */
+
+enum mark { MARKED, IN_USE, NOT_OURS };
+
+static enum mark word_mark(fi_word_t *w, u32 iova)
+{
+	u64 old = fi_load(w);
+
+	for (;;) {
+		if (w_iova(old) != iova || w_state(old) < W_LIVE)
+			return NOT_OURS;
+		if (w_state(old) == W_MARKED) {
+			/* Only ever the first of a group: see WAITING. */
+			fi_relax();
+			old = fi_load(w);
+			continue;
+		}
+		if (old & W_COUNT)
+			return IN_USE;
+		if (fi_cas(w, &old, (old & ~W_STATE) | W_MARKED))
+			return MARKED;
+	}
+}
+
+/* The first n words of the group: if they are marked for it, they become empty, or live again. */
+static void unmark(struct frame_index *fi, u32 base, u32 n, bool empty)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		fi_word_t *w = word_of(fi, r_frame(fi_load(&fi->reverse[base + i])));
+		u64 old = fi_load(w);
+
+		if (empty)
+			fi_store(&fi->reverse[base + i], NOT_MAPPED);
+		if (w_state(old) == W_MARKED && w_iova(old) == base + i)
+			fi_publish(w, empty ? W_EMPTY : (old & ~W_STATE) | W_LIVE);
+	}
+}
+
+static void unmark_use(struct fi_group *g)
+{
+	u64 old = fi_load(&g->use);
+
+	if (w_state(old) == W_MARKED)
+		fi_publish(&g->use, (old & ~W_STATE) | W_LIVE);
+}
+
+static bool group_is(const struct fi_group *g, u32 base, u32 frames, bool span)
+{
+	return READ_ONCE(g->base) == base && READ_ONCE(g->frames) == frames && READ_ONCE(g->span) == span;
+}
+
+/* True when all of it is marked: then it is the caller's to detach. */
+static bool group_mark(struct frame_index *fi, u32 id)
+{
+	struct fi_group *g = &fi->groups[id];
+	u32 base = READ_ONCE(g->base), frames = READ_ONCE(g->frames), i;
+	bool span = READ_ONCE(g->span), alone = false;
+
+	if (span) {
+		if (word_mark(&g->use, base) != MARKED)
+			return false;
+		alone = group_is(g, base, frames, span);
+		if (!alone) {
+			unmark_use(g);
+			return false;
+		}
+	}
+	for (i = 0; i < frames && base + i < fi->window; i++) {
+		u64 entry = fi_load(&fi->reverse[base + i]);
+		enum mark m;
+
+		if (entry == NOT_MAPPED || r_group(entry) != id)
+			break;
+		m = word_mark(word_of(fi, r_frame(entry)), base + i);
+		if (m == NOT_OURS && alone)
+			continue;
+		if (m != MARKED)
+			break;
+		if (!alone) {
+			alone = group_is(g, base, frames, span) && fi_load(&fi->reverse[base + i]) == entry;
+			if (!alone) {
+				unmark(fi, base + i, 1, false);
+				return false;
+			}
+		}
+	}
+	if (alone && i == frames)
+		return true;
+	if (alone)
+		unmark(fi, base, i, false);
+	if (alone && span)
+		unmark_use(g);
+	return false;
+}
+
+/* A marked group: nothing leads to it any more.  The host has yet to hear of it. */
+static void group_detach(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
+{
+	struct fi_group *g = &fi->groups[id];
+
+	if (g->slot != FI_NONE) {
+		fi_store(&fi->spans[g->slot], FI_NONE);
+		g->slot = FI_NONE;
+	}
+	if (in_cache(g->where))
+		queue_remove(fi, id);
+	WRITE_ONCE(g->where, FI_DROPPED);
+	COUNT(cpu->count.idle, -(s64)g->frames);
+	if (g->span)
+		fi_publish(&g->use, W_EMPTY);
+	unmark(fi, g->base, g->frames, true);
+}
+
+static void batch_drop(struct fi_batch *b, u64 handle, u32 id)
+{
+	b->drops[b->nr_drops++] = (struct fi_drop){ .handle = handle, .group = id };
+}
+
+/* Send the batch off, and be done with its drops. */
+static void batch_run(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	struct fi_batch *b = &cpu->batch;
+	bool stale = false;
+	u32 i;
+
+	fi->ops->run(fi->host, b);
+	COUNT(cpu->count.doorbells, 1);
+	for (i = 0; i < b->nr_drops; i++) {
+		struct fi_drop *d = &b->drops[i];
+
+		if (d->err == -EAGAIN) {
+			stale = true;
+			fi_lock(&fi->lock);
+			queue_add(fi, d->group, FI_STALE);
+			fi_unlock(&fi->lock);
+			continue;
+		}
+		COUNT(cpu->count.unmaps, 1);
+		fi_add(&fi->mapped, -(s64)fi->groups[d->group].frames);
+		fi_add(&fi->mappings, -1);
+		group_give(fi, d->group);
+	}
+	b->nr_drops = 0;
+	if (stale)
+		fi->ops->wake(fi->host, false);
+}
+
+struct look {
+	bool idle;
+	u8 age;			/* ticks since its last frame became idle */
+	u8 reused;
+};
+
+static void look_at(u64 word, u8 epoch, struct look *look)
+{
+	u8 age = epoch - (u8)((word & W_EPOCH) >> W_EPOCH_SHIFT);
+
+	if (word & W_COUNT)
+		look->idle = false;
+	look->age = min(look->age, age);
+	look->reused = max(look->reused, (u8)w_reused(word));
+}
+
+static void forget(fi_word_t *w)
+{
+	u64 old = fi_load(w);
+
+	/* When it is taken up at this moment it keeps its credit. */
+	if (w_state(old) == W_LIVE && w_reused(old))
+		fi_cas(w, &old, old - (1ull << W_REUSED_SHIFT));
+}
+
+/* Under fi->lock, so that the group stays what it is. */
+static fi_word_t *owned_word(struct frame_index *fi, const struct fi_group *g, u32 i)
+{
+	fi_word_t *w = word_of(fi, r_frame(fi_load(&fi->reverse[g->base + i])));
+	u64 word = fi_load(w);
+
+	return w_state(word) == W_LIVE && w_iova(word) == g->base + i ? w : NULL;
+}
+
+static struct look group_look(struct frame_index *fi, u32 id)
+{
+	struct fi_group *g = &fi->groups[id];
+	struct look look = { .idle = true, .age = 255 };
+	u8 epoch = READ_ONCE(fi->epoch);
+	u32 i;
+
+	if (g->span)
+		look_at(fi_load(&g->use), epoch, &look);
+	for (i = 0; i < g->frames && look.idle; i++) {
+		fi_word_t *w = owned_word(fi, g, i);
+
+		if (w)
+			look_at(fi_load(w), epoch, &look);
+	}
+	return look;
+}
+
+static void group_forget(struct frame_index *fi, u32 id)
+{
+	struct fi_group *g = &fi->groups[id];
+	u32 i;
+
+	if (g->span)
+		forget(&g->use);
+	for (i = 0; i < g->frames; i++) {
+		fi_word_t *w = owned_word(fi, g, i);
+
+		if (w)
+			forget(w);
+	}
+}
+
+/* Under fi->lock. */
+static bool evict(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
+{
+	if (!group_mark(fi, id))
+		return false;
+	group_detach(fi, cpu, id);
+	batch_drop(&cpu->batch, fi->groups[id].handle, id);
+	COUNT(cpu->count.evictions, 1);
+	return true;
+}
+
+/*
+ * Add drops to the batch, until there is room for so many frames and mappings
+ * more, the batch is full, or enough was looked at.
+ */
+static void make_room(struct frame_index *fi, struct fi_cpu *cpu, s64 frames, s64 mappings)
+{
+	struct fi_queue *probation = &fi->queue[FI_PROBATION], *protected = &fi->queue[FI_PROTECTED];
+	u32 looks = FI_LOOKS, in_vain = 0;
+
+	fi_lock(&fi->lock);
+	take_newborn(fi);
+	while ((frames > 0 || mappings > 0) && cpu->batch.nr_drops < FI_MAX_DROPS && looks--) {
+		/* When the protected ones are in use, the few on probation have to go after all. */
+		bool first = protected->head == FI_NONE ||
+			     (probation->head != FI_NONE && (probation->frames > fi->budget_frames / 10 || in_vain > FI_LOOKS / 8));
+		u32 id = first ? probation->head : protected->head;
+		struct look look;
+		u32 size;
+
+		if (id == FI_NONE)
+			break;
+		size = fi->groups[id].frames;
+		look = group_look(fi, id);
+		if (look.idle && !look.reused && evict(fi, cpu, id)) {
+			frames -= size;
+			mappings--;
+			continue;
+		}
+		if (look.idle)
+			group_forget(fi, id);
+		in_vain += !first;
+		queue_remove(fi, id);
+		queue_add(fi, id, FI_PROTECTED);
+	}
+	fi_unlock(&fi->lock);
+}
+
+/* What of the cache the caller wants to see gone. */
+typedef bool (*wanted_t)(struct frame_index *fi, u32 id);
+
+static bool is_idle(struct frame_index *fi, u32 id)
+{
+	return group_look(fi, id).idle;
+}
+
+static bool is_old(struct frame_index *fi, u32 id)
+{
+	struct look look = group_look(fi, id);
+
+	return look.idle && look.age >= FI_MAX_AGE;
+}
+
+/* A part of the groups, from *next on.  False at their end. */
+static bool sweep_part(struct frame_index *fi, struct fi_cpu *cpu, u32 *next, wanted_t wanted)
+{
+	u32 looks = FI_LOOKS;
+
+	fi_lock(&fi->lock);
+	take_newborn(fi);
+	for (; *next < fi->nr_groups && cpu->batch.nr_drops < FI_MAX_DROPS && looks; (*next)++) {
+		if (!in_cache(READ_ONCE(fi->groups[*next].where)))
+			continue;
+		looks--;
+		if (wanted(fi, *next))
+			evict(fi, cpu, *next);
+	}
+	fi_unlock(&fi->lock);
+	return *next < fi->nr_groups;
+}
+
+/* The last use of something in the group has ended.  Strict: so does the group, with its last. */
+static void strict_drop(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying, u32 id)
+{
+	if (!group_mark(fi, id))
+		return;
+	group_detach(fi, cpu, id);
+	dying->group[dying->count++] = id;
+}
+
+/* A reference that turned out to be to another span than was looked for. */
+static void span_release(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
+{
+	struct fi_group *g = &fi->groups[id];
+	struct fi_dying dying = { .count = 0 };
+
+	if (word_put(fi, &g->use, g->base) != LAST_USE)
+		return;
+	COUNT(cpu->count.idle, span_elsewhere(g));
+	if (fi->strict)
+		strict_drop(fi, cpu, &dying, id);
+	/* The batch may be waiting with maps, and it has room for a drop. */
+	if (dying.count)
+		batch_drop(&cpu->batch, fi->groups[id].handle, id);
+}
+
+/* Asking for frames */
+
+/*
+ * GPU drivers program naturally aligned memory as one large page and drop the
+ * low address bits, and coherent memory is promised to be aligned to its size:
+ * so the IOVA should be congruent to the address as far as such a page could
+ * reach.
+ */
+static u8 wished_align(const struct frame_index *fi, const struct fi_want *want)
+{
+	u32 shift = fi->limits.granule_shift;
+	u32 of_size = ilog2(roundup_pow_of_two(want->frames)) + shift;
+	u32 of_frame = want->frame ? __ffs64(want->frame) + shift : 63;
+	u32 align = min(min(of_size, of_frame), fi->limits.max_align);
+
+	if (want->packed && align < FI_PACK_ALIGN)
+		return 0;
+	return align > shift ? align : 0;
+}
+
+static bool word_claim(fi_word_t *w, u32 owner)
+{
+	u64 old = W_EMPTY;
+
+	return fi_load(w) == W_EMPTY && fi_cas(w, &old, w_make(W_ASKED, 1, owner));
+}
+
+static u32 claim(struct frame_index *fi, u32 frame, u32 frames, u32 map)
+{
+	u32 owner = asked_by(fi_this_cpu(), map), claimed = 0, i;
+
+	for (i = 0; i < frames; i++)
+		claimed += word_claim(word_of(fi, (u64)frame + i), owner);
+	return claimed;
+}
+
+static bool is_asked_by(u64 word, u32 owner)
+{
+	return w_state(word) == W_ASKED && w_iova(word) == owner;
+}
+
+static void unclaim(struct frame_index *fi, u32 frame, u32 frames, u32 map)
+{
+	u32 owner = asked_by(fi_this_cpu(), map), i;
+
+	for (i = 0; i < frames; i++) {
+		fi_word_t *w = word_of(fi, (u64)frame + i);
+
+		if (is_asked_by(fi_load(w), owner))
+			fi_publish(w, W_EMPTY);
+	}
+}
+
+/* All of them, or none. */
+static bool claim_all(struct frame_index *fi, u32 frame, u32 frames, u32 map)
+{
+	u32 owner = asked_by(fi_this_cpu(), map), i;
+
+	for (i = 0; i < frames; i++) {
+		if (!word_claim(word_of(fi, (u64)frame + i), owner)) {
+			unclaim(fi, frame, i, map);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Into the mapping that is being put together, if there is one and it has room. */
+static bool ask_open(struct frame_index *fi, struct fi_batch *b, struct fi_want *want)
+{
+	struct fi_map *m = b->nr_maps ? &b->maps[b->nr_maps - 1] : NULL;
+	struct fi_range *last;
+
+	if (!m || !m->open)
+		return false;
+	last = &b->ranges[b->nr_ranges - 1];
+	if ((u64)last->frame + last->frames != want->frame &&
+	    (m->nr_ranges == fi->limits.max_ranges || b->nr_ranges == FI_MAX_RANGES))
+		return false;
+	if (!claim_all(fi, want->frame, want->frames, b->nr_maps - 1))
+		return false;
+	if ((u64)last->frame + last->frames == want->frame) {
+		last->frames += want->frames;
+	} else {
+		b->ranges[b->nr_ranges++] = (struct fi_range){ want->frame, want->frames };
+		m->nr_ranges++;
+	}
+	want->map = b->nr_maps - 1;
+	want->offset = m->frames;
+	m->frames += want->frames;
+	m->owned += want->frames;
+	return true;
+}
+
+static enum step ask(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *want)
+{
+	struct fi_batch *b = &cpu->batch;
+	u8 align = wished_align(fi, want);
+	bool packed = want->packed && !align && !fi->strict;
+	u32 id, claimed = 0;
+
+	if (packed && ask_open(fi, b, want))
+		return ASKED;
+	if (b->nr_maps == FI_MAX_MAPS || b->nr_ranges == FI_MAX_RANGES)
+		return FULL;
+	id = group_take(fi);
+	if (id == FI_NONE)
+		return NO_GROUP;
+	if (!fi->strict || want->frames == 1)
+		claimed = claim(fi, want->frame, want->frames, b->nr_maps);
+	if (!claimed && want->frames == 1) {
+		group_give(fi, id);
+		return AGAIN;
+	}
+	WRITE_ONCE(fi->groups[id].where, FI_ASKED);
+	want->map = b->nr_maps;
+	want->offset = 0;
+	b->ranges[b->nr_ranges] = (struct fi_range){ want->frame, want->frames };
+	b->maps[b->nr_maps++] = (struct fi_map){
+		.group = id,
+		.frames = want->frames,
+		.first_range = b->nr_ranges++,
+		.nr_ranges = 1,
+		.align = align,
+		.span = claimed < want->frames,
+		.open = packed && claimed == want->frames,
+		.owned = claimed,
+		.err = FI_ASK,
+	};
+	return ASKED;
+}
+
+/* The first frame of the want is in this call's batch, as part of which map says its word. */
+static enum step join(struct frame_index *fi, struct fi_batch *b, struct fi_want *want)
+{
+	u32 map = w_iova(fi_load(word_of(fi, want->frame))) & 0xff, owner = asked_by(fi_this_cpu(), map);
+	struct fi_map *m = &b->maps[map];
+	struct fi_range *r = NULL;
+	u32 i, inside, offset = 0;
+
+	for (i = m->first_range; i < (u32)m->first_range + m->nr_ranges; i++) {
+		r = &b->ranges[i];
+		if (want->frame >= r->frame && want->frame - r->frame < r->frames)
+			break;
+		offset += r->frames;
+	}
+	offset += want->frame - r->frame;
+	inside = min(want->frames, r->frames - (want->frame - r->frame));
+	for (i = 0; i < inside; i++)
+		if (!is_asked_by(fi_load(word_of(fi, (u64)want->frame + i)), owner))
+			return FULL;
+	if (inside < want->frames) {
+		/* The end of what is being put together can grow. */
+		u32 rest = want->frames - inside;
+
+		if (!m->open || map != b->nr_maps - 1 || r != &b->ranges[b->nr_ranges - 1])
+			return FULL;
+		if (!claim_all(fi, want->frame + inside, rest, map))
+			return FULL;
+		r->frames += rest;
+		m->frames += rest;
+		m->owned += rest;
+	}
+	for (i = 0; i < inside; i++) {
+		fi_word_t *w = word_of(fi, (u64)want->frame + i);
+
+		fi_publish(w, fi_load(w) + W_ONE);
+	}
+	want->map = map;
+	want->offset = offset;
+	return JOINED;
+}
+
+/* Answers */
+
+static bool answer_sane(struct frame_index *fi, const struct fi_map *m)
+{
+	const struct fi_limits *l = &fi->limits;
+	u64 offset = m->iova - l->iova_first;
+	u64 base = offset >> l->granule_shift;
+	u32 i;
+
+	/* One that would let the device reach something else than asked for is worth no trust. */
+	if (!m->handle || !m->iova || m->iova < l->iova_first || m->iova & ((1ull << l->granule_shift) - 1) ||
+	    base >= fi->window || m->frames > fi->window - base)
+		return false;
+	for (i = 0; i < m->frames; i++)
+		if (fi_load(&fi->reverse[base + i]) != NOT_MAPPED)
+			return false;
+	return true;
+}
+
+static void map_unclaim(struct frame_index *fi, struct fi_batch *b, u32 map)
+{
+	struct fi_map *m = &b->maps[map];
+	u32 i;
+
+	for (i = m->first_range; i < (u32)m->first_range + m->nr_ranges; i++)
+		unclaim(fi, b->ranges[i].frame, b->ranges[i].frames, map);
+}
+
+static void map_failed(struct frame_index *fi, struct fi_batch *b, u32 map)
+{
+	struct fi_map *m = &b->maps[map];
+
+	map_unclaim(fi, b, map);
+	fi_add(&fi->mapped, -(s64)m->frames);
+	fi_add(&fi->mappings, -1);
+	group_give(fi, m->group);
+}
+
+/* The host has mapped it, but at an address that cannot be: that has to end. */
+static void map_distrusted(struct frame_index *fi, struct fi_batch *b, u32 map)
+{
+	struct fi_map *m = &b->maps[map];
+	struct fi_group *g = &fi->groups[m->group];
+
+	fi->ops->distrust(fi->host, m->iova);
+	if (!m->handle) {
+		map_failed(fi, b, map);
+		return;
+	}
+	map_unclaim(fi, b, map);
+	g->handle = m->handle;
+	WRITE_ONCE(g->frames, m->frames);
+	WRITE_ONCE(g->where, FI_DROPPED);
+	batch_drop(b, m->handle, m->group);
+}
+
+static void map_done(struct frame_index *fi, struct fi_cpu *cpu, u32 map)
+{
+	struct fi_batch *b = &cpu->batch;
+	struct fi_map *m = &b->maps[map];
+	struct fi_group *g = &fi->groups[m->group];
+	const struct fi_range *first = &b->ranges[m->first_range], *r;
+	u32 base = (m->iova - fi->limits.iova_first) >> fi->limits.granule_shift;
+	u32 owner = asked_by(fi_this_cpu(), map), at, i;
+	u64 idle = (u64)READ_ONCE(fi->epoch) << W_EPOCH_SHIFT;
+
+	g->handle = m->handle;
+	g->slot = FI_NONE;
+	WRITE_ONCE(g->base, base);
+	WRITE_ONCE(g->frames, m->frames);
+	WRITE_ONCE(g->owned, m->owned);
+	WRITE_ONCE(g->frame, first->frame);
+	WRITE_ONCE(g->span, m->span);
+	WRITE_ONCE(g->where, FI_LOOSE);
+	for (r = first, at = base; r < first + m->nr_ranges; r++)
+		for (i = 0; i < r->frames; i++)
+			fi_store(&fi->reverse[at++], (u64)(r->frame + i) << 32 | m->group);
+	/* A request for a span is counted there alone; before its words, as one of them may be given back at once. */
+	if (m->span)
+		fi_publish(&g->use, w_make(W_LIVE, 1, base));
+	for (r = first, at = base; r < first + m->nr_ranges; r++) {
+		for (i = 0; i < r->frames; i++, at++) {
+			fi_word_t *w = word_of(fi, (u64)r->frame + i);
+			u64 old = fi_load(w), count = (old & W_COUNT) >> W_ONE_SHIFT;
+
+			if (!is_asked_by(old, owner))
+				continue;
+			if (m->span && !--count)
+				COUNT(cpu->count.idle, 1);
+			fi_publish(w, w_make(W_LIVE, count, at) | idle);
+		}
+	}
+	if (m->span)
+		span_insert(fi, m->group);
+	if (!fi->strict)
+		newborn_push(fi, m->group);
+	if (m->align && (m->iova ^ (u64)first->frame << fi->limits.granule_shift) & ((1ull << m->align) - 1))
+		COUNT(cpu->count.misaligned, 1);
+}
+
+static bool wants_room(const struct fi_batch *b)
+{
+	u32 i;
+
+	for (i = 0; i < b->nr_maps; i++)
+		if (b->maps[i].err == -ENOMEM || b->maps[i].err == -ENOSPC)
+			return true;
+	return false;
+}
+
+static void ask_again(struct fi_batch *b)
+{
+	u32 i;
+
+	for (i = 0; i < b->nr_maps; i++)
+		if (b->maps[i].err == -ENOMEM || b->maps[i].err == -ENOSPC)
+			b->maps[i].err = FI_ASK;
+}
+
+/*
+ * The host has less room than it said, or room in pieces: no driver hears of
+ * that as long as anything is idle.  Each trip takes as many evictions as fit
+ * and asks again.
+ */
+static void insist(struct frame_index *fi, struct fi_cpu *cpu, u32 frames)
+{
+	struct fi_batch *b = &cpu->batch;
+	u32 next = 0;
+
+	while (wants_room(b) && next < fi->nr_groups) {
+		make_room(fi, cpu, frames, b->nr_maps);
+		while (!b->nr_drops && sweep_part(fi, cpu, &next, is_idle))
+			;
+		if (!b->nr_drops)
+			break;
+		ask_again(b);
+		batch_run(fi, cpu);
+	}
+}
+
+/* Less than 5 % of the budget is free. */
+static bool is_low(const struct frame_index *fi, u64 mapped, u64 mappings)
+{
+	return mapped > fi->budget_frames - fi->budget_frames / 20 ||
+	       mappings > fi->limits.mappings_max - fi->limits.mappings_max / 20;
+}
+
+/* Ask the host for what the batch holds.  The wants that are part of it get their address, or none. */
+static int flush(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wants, u32 count)
+{
+	struct fi_batch *b = &cpu->batch;
+	u64 mapped, mappings;
+	u32 frames = 0, i;
+	int err = 0;
+
+	for (i = 0; i < b->nr_maps; i++)
+		frames += b->maps[i].frames;
+	mapped = fi_add(&fi->mapped, frames);
+	mappings = fi_add(&fi->mappings, b->nr_maps);
+	if (!fi->strict && (mapped > fi->budget_frames || mappings > fi->limits.mappings_max))
+		make_room(fi, cpu, (s64)(mapped - fi->budget_frames), (s64)(mappings - fi->limits.mappings_max));
+	batch_run(fi, cpu);
+	if (!fi->strict)
+		insist(fi, cpu, frames);
+	for (i = 0; i < b->nr_maps; i++) {
+		struct fi_map *m = &b->maps[i];
+
+		if (m->err) {
+			map_failed(fi, b, i);
+			err = err ? err : m->err;
+			continue;
+		}
+		COUNT(cpu->count.maps, 1);
+		if (answer_sane(fi, m)) {
+			map_done(fi, cpu, i);
+			continue;
+		}
+		map_distrusted(fi, b, i);
+		m->err = -EIO;
+		err = err ? err : m->err;
+	}
+	for (i = 0; i < count; i++) {
+		struct fi_want *w = &wants[i];
+
+		if (w->state != WANT_ASKED)
+			continue;
+		w->state = WANT_NOTHING;
+		if (b->maps[w->map].err)
+			continue;
+		w->state = WANT_MAPPED;
+		w->iova = fi->groups[b->maps[w->map].group].base + w->offset;
+	}
+	b->nr_maps = 0;
+	b->nr_ranges = 0;
+	if (b->nr_drops)
+		batch_run(fi, cpu);
+	mapped = fi_load(&fi->mapped);
+	mappings = fi_load(&fi->mappings);
+	raise_peak(&fi->mapped_peak, mapped);
+	raise_peak(&fi->mappings_peak, mappings);
+	fi->ops->wake(fi->host, !fi->strict && is_low(fi, mapped, mappings));
+	return err;
+}
+
+/* Requests */
+
+static enum step want_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *want)
+{
+	enum step step;
+	u32 i;
+
+	if (fi->strict && want->frames > 1) {
+		for (i = 0; i < want->frames; i++)
+			if (!word_of(fi, (u64)want->frame + i))
+				return NO_RAM;
+	} else {
+		step = frames_get(fi, cpu, want);
+		if (step == MINE)
+			step = join(fi, &cpu->batch, want);
+		if (step != MISS)
+			return step;
+	}
+	if (want->frames > 1 && span_get(fi, cpu, want))
+		return HIT;
+	return ask(fi, cpu, want);
+}
+
+static bool put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying, u32 iova, u32 frames)
+{
+	u64 entry = fi_load(&fi->reverse[iova]);
+	struct fi_group *g;
+	enum left left;
+	u32 elsewhere, i;
+
+	if (entry == NOT_MAPPED)
+		return false;
+	g = &fi->groups[r_group(entry)];
+	if (READ_ONCE(g->span) && READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == frames) {
+		elsewhere = span_elsewhere(g);
+		left = word_put(fi, &g->use, iova);
+		if (left == LAST_USE) {
+			COUNT(cpu->count.idle, elsewhere);
+			if (fi->strict)
+				strict_drop(fi, cpu, dying, r_group(entry));
+		}
+		return left != NOT_THERE;
+	}
+	/* All or nothing. */
+	for (i = 0; i < frames; i++) {
+		u64 word;
+
+		entry = fi_load(&fi->reverse[iova + i]);
+		if (entry == NOT_MAPPED)
+			return false;
+		word = fi_load(word_of(fi, r_frame(entry)));
+		if (w_state(word) != W_LIVE || w_iova(word) != iova + i || !(word & W_COUNT))
+			return false;
+	}
+	for (i = 0; i < frames; i++) {
+		entry = fi_load(&fi->reverse[iova + i]);
+		/* Two that give back the same at the same time: the others' uses stay. */
+		if (entry == NOT_MAPPED)
+			return false;
+		left = word_put(fi, word_of(fi, r_frame(entry)), iova + i);
+		if (left == NOT_THERE)
+			return false;
+		if (left == LAST_USE) {
+			COUNT(cpu->count.idle, 1);
+			if (fi->strict)
+				strict_drop(fi, cpu, dying, r_group(entry));
+		}
+	}
+	return true;
+}
+
+static void dying_run(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying)
+{
+	u32 i;
+
+	for (i = 0; i < dying->count; i++)
+		batch_drop(&cpu->batch, fi->groups[dying->group[i]].handle, dying->group[i]);
+	if (i)
+		batch_run(fi, cpu);
+	dying->count = 0;
+}
+
+int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
+{
+	struct fi_dying dying = { .count = 0 };
+	struct fi_cpu *cpu;
+	bool tried = false;
+	unsigned long flags;
+	u32 i = 0, k;
+	int err;
+
+	fi_irq_save(flags);
+	cpu = this_cpu_of(fi);
+	err = READ_ONCE(fi->refuse);
+	while (!err && i < count) {
+		enum step step = want_get(fi, cpu, &wants[i]);
+
+		if (step == HIT || step == JOINED || step == ASKED) {
+			wants[i].state = step == HIT ? WANT_MAPPED : WANT_ASKED;
+			COUNT(cpu->count.requests, 1);
+			if (step != ASKED)
+				COUNT(cpu->count.hits, 1);
+			i++;
+			tried = false;
+		} else if (step == NO_RAM) {
+			err = -EFAULT;
+		} else if (step == TOO_MANY) {
+			err = -ENOSPC;
+		} else if (step != AGAIN && cpu->batch.nr_maps) {
+			err = flush(fi, cpu, wants, i);
+		} else if (step == NO_GROUP) {
+			make_room(fi, cpu, 0, 1);
+			if (tried || !cpu->batch.nr_drops)
+				err = -ENOSPC;
+			if (cpu->batch.nr_drops)
+				batch_run(fi, cpu);
+			tried = true;
+		} else {
+			fi_relax();
+		}
+	}
+	if (cpu->batch.nr_maps) {
+		int late = flush(fi, cpu, wants, i);
+
+		err = err ? err : late;
+	}
+	if (err) {
+		COUNT(cpu->count.refusals, 1);
+		for (k = 0; k < i; k++) {
+			if (wants[k].state == WANT_MAPPED)
+				put(fi, cpu, &dying, wants[k].iova, wants[k].frames);
+			if (dying.count == FI_MAX_DROPS)
+				dying_run(fi, cpu, &dying);
+		}
+		dying_run(fi, cpu, &dying);
+	}
+	if (cpu->batch.nr_drops)
+		batch_run(fi, cpu);
+	fi_irq_restore(flags);
+	return err;
+}
+
+bool fi_put(struct frame_index *fi, struct fi_dying *dying, u64 address, u64 bytes)
+{
+	u64 offset = address - fi->limits.iova_first, granule = 1ull << fi->limits.granule_shift;
+	u64 first = offset >> fi->limits.granule_shift;
+	u64 frames = ((offset & (granule - 1)) + bytes + granule - 1) >> fi->limits.granule_shift;
+	struct fi_cpu *cpu;
+	unsigned long flags;
+	bool ok = false;
+
+	fi_irq_save(flags);
+	cpu = this_cpu_of(fi);
+	if (bytes && bytes <= (u64)fi->window * granule && address >= fi->limits.iova_first && first < fi->window &&
+	    frames <= fi->window - first)
+		ok = put(fi, cpu, dying, first, frames);
+	if (!ok)
+		COUNT(cpu->count.bad_puts, 1);
+	if (dying->count == FI_MAX_DROPS)
+		dying_run(fi, cpu, dying);
+	fi_irq_restore(flags);
+	return ok;
+}
+
+void fi_put_done(struct frame_index *fi, struct fi_dying *dying)
+{
+	unsigned long flags;
+
+	if (!dying->count)
+		return;
+	fi_irq_save(flags);
+	dying_run(fi, this_cpu_of(fi), dying);
+	fi_irq_restore(flags);
+}
+
+/* Background */
+
+static bool stale_retry(struct frame_index *fi)
+{
+	struct fi_queue *q = &fi->queue[FI_STALE];
+	struct fi_cpu *cpu;
+	unsigned long flags;
+	bool left;
+
+	fi_irq_save(flags);
+	cpu = this_cpu_of(fi);
+	fi_lock(&fi->lock);
+	while (q->head != FI_NONE && cpu->batch.nr_drops < FI_MAX_DROPS) {
+		u32 id = q->head;
+
+		queue_remove(fi, id);
+		WRITE_ONCE(fi->groups[id].where, FI_DROPPED);
+		batch_drop(&cpu->batch, fi->groups[id].handle, id);
+	}
+	fi_unlock(&fi->lock);
+	if (cpu->batch.nr_drops)
+		batch_run(fi, cpu);
+	fi_lock(&fi->lock);
+	left = q->head != FI_NONE;
+	fi_unlock(&fi->lock);
+	fi_irq_restore(flags);
+	return left;
+}
+
+static void sweep(struct frame_index *fi, wanted_t wanted)
+{
+	unsigned long flags;
+	u32 next = 0;
+	bool more;
+
+	do {
+		struct fi_cpu *cpu;
+
+		fi_irq_save(flags);
+		cpu = this_cpu_of(fi);
+		more = sweep_part(fi, cpu, &next, wanted);
+		if (cpu->batch.nr_drops)
+			batch_run(fi, cpu);
+		fi_irq_restore(flags);
+		fi_breathe();
+	} while (more);
+}
+
+/* Room for misses to come, and no more than half of the budget idle. */
+static void keep_room(struct frame_index *fi)
+{
+	/* Down to twice what is called low. */
+	u64 frames_mark = fi->budget_frames - fi->budget_frames / 10;
+	u64 mappings_mark = fi->limits.mappings_max - fi->limits.mappings_max / 10;
+	bool low = is_low(fi, fi_load(&fi->mapped), fi_load(&fi->mappings));
+	/* Each turn moves on by FI_LOOKS groups; one that was used often is passed over three times. */
+	u32 turns = 4 + 4 * (fi->nr_groups / FI_LOOKS);
+
+	while (turns--) {
+		s64 idle = idle_frames(fi), frames = idle - fi->budget_frames / 2, mappings = 0;
+		struct fi_cpu *cpu;
+		unsigned long flags;
+
+		if (low) {
+			frames = max(frames, (s64)(fi_load(&fi->mapped) - frames_mark));
+			mappings = fi_load(&fi->mappings) - mappings_mark;
+		}
+		/* Not for crumbs: a miss takes those itself. */
+		if (idle <= fi->budget_frames / 100 || (frames <= 0 && mappings <= 0))
+			break;
+		fi_irq_save(flags);
+		cpu = this_cpu_of(fi);
+		make_room(fi, cpu, frames, mappings);
+		if (cpu->batch.nr_drops)
+			batch_run(fi, cpu);
+		fi_irq_restore(flags);
+		fi_breathe();
+	}
+}
+
+bool fi_work(struct frame_index *fi, bool tick)
+{
+	bool again = stale_retry(fi);
+
+	if (fi->strict)
+		return again;
+	if (tick) {
+		WRITE_ONCE(fi->epoch, fi->epoch + 1);
+		sweep(fi, is_old);
+	}
+	keep_room(fi);
+	return again;
+}
+
+u32 fi_evict_range(struct frame_index *fi, u64 first, u64 frames)
+{
+	u32 busy = 0, seen = FI_NONE, i;
+
+	for (i = 0; i < fi->window; i++) {
+		u64 entry = fi_load(&fi->reverse[i]);
+		u32 id = r_group(entry);
+		struct fi_cpu *cpu;
+		unsigned long flags;
+
+		if (entry == NOT_MAPPED || id == seen || r_frame(entry) < first || r_frame(entry) - first >= frames)
+			continue;
+		fi_irq_save(flags);
+		cpu = this_cpu_of(fi);
+		fi_lock(&fi->lock);
+		take_newborn(fi);
+		/* When it is not evicted it may have gone by itself. */
+		if (!((fi->strict || in_cache(READ_ONCE(fi->groups[id].where))) && evict(fi, cpu, id)) &&
+		    fi_load(&fi->reverse[i]) == entry) {
+			seen = id;
+			busy++;
+		}
+		fi_unlock(&fi->lock);
+		if (cpu->batch.nr_drops)
+			batch_run(fi, cpu);
+		fi_irq_restore(flags);
+		fi_breathe();
+	}
+	return busy;
+}
+
+u32 fi_clear(struct frame_index *fi)
+{
+	u32 used = 0, id, i;
+
+	for (id = 0; id < fi->nr_groups; id++) {
+		struct fi_group *g = &fi->groups[id];
+		struct fi_cpu *cpu;
+		unsigned long flags;
+
+		fi_irq_save(flags);
+		cpu = this_cpu_of(fi);
+		fi_lock(&fi->lock);
+		take_newborn(fi);
+		if (g->where == FI_LOOSE || in_cache(g->where)) {
+			used += !group_look(fi, id).idle;
+			for (i = 0; i < g->frames; i++) {
+				fi_word_t *w = owned_word(fi, g, i);
+
+				if (w)
+					fi_publish(w, (fi_load(w) & ~(W_STATE | W_COUNT)) | W_MARKED);
+			}
+			group_detach(fi, cpu, id);
+			batch_drop(&cpu->batch, g->handle, id);
+		}
+		fi_unlock(&fi->lock);
+		if (cpu->batch.nr_drops == FI_MAX_DROPS || (id == fi->nr_groups - 1 && cpu->batch.nr_drops))
+			batch_run(fi, cpu);
+		fi_irq_restore(flags);
+		fi_breathe();
+	}
+	for (i = 0; i < fi->limits.nr_cpus; i++)
+		WRITE_ONCE(fi->cpus[i].count.idle, 0);
+	return used;
+}
+
+/* Statistics */
+
+void fi_count(struct frame_index *fi, struct fi_counters *sum)
+{
+	u32 i;
+
+	memset(sum, 0, sizeof(*sum));
+	for (i = 0; i < fi->limits.nr_cpus; i++) {
+		const struct fi_counters *c = &fi->cpus[i].count;
+
+		sum->requests += READ_ONCE(c->requests);
+		sum->hits += READ_ONCE(c->hits);
+		sum->maps += READ_ONCE(c->maps);
+		sum->unmaps += READ_ONCE(c->unmaps);
+		sum->doorbells += READ_ONCE(c->doorbells);
+		sum->evictions += READ_ONCE(c->evictions);
+		sum->refusals += READ_ONCE(c->refusals);
+		sum->bad_puts += READ_ONCE(c->bad_puts);
+		sum->misaligned += READ_ONCE(c->misaligned);
+		sum->idle += READ_ONCE(c->idle);
+	}
+}
+
+void fi_usage(struct frame_index *fi, struct fi_usage *usage)
+{
+	u32 id, i;
+
+	memset(usage, 0, sizeof(*usage));
+	for (id = 0; id < fi->nr_groups; id++) {
+		struct fi_group *g = &fi->groups[id];
+		u32 base = READ_ONCE(g->base), frames = READ_ONCE(g->frames), idle = 0;
+		u8 where = READ_ONCE(g->where);
+		bool span_used = READ_ONCE(g->span) && fi_load(&g->use) & W_COUNT;
+
+		if (where == FI_FREE || where == FI_ASKED)
+			continue;
+		usage->mapped += frames;
+		usage->mappings++;
+		for (i = 0; i < frames && base + i < fi->window; i++) {
+			u64 entry = fi_load(&fi->reverse[base + i]);
+			u64 word = W_EMPTY;
+
+			if (entry != NOT_MAPPED && r_group(entry) == id)
+				word = fi_load(word_of(fi, r_frame(entry)));
+			idle += !span_used && !(w_state(word) == W_LIVE && w_iova(word) == base + i && word & W_COUNT);
+		}
+		usage->idle += idle;
+		usage->used += frames - idle;
+		if (idle < frames) {
+			usage->used_mappings++;
+			usage->stranded += idle;
+		}
+	}
+}
+
+/* Life */
+
+int fi_init(struct frame_index *fi, const struct fi_limits *limits, const struct fi_host *ops, void *host)
+{
+	u64 window = ((limits->iova_last - limits->iova_first) >> limits->granule_shift) + 1;
+	u32 i;
+
+	memset(fi, 0, sizeof(*fi));
+	fi->limits = *limits;
+	fi->limits.max_ranges = min(limits->max_ranges, (u32)FI_MAX_RANGES);
+	fi->ops = ops;
+	fi->host = host;
+	if (window > FI_MAX_WINDOW)
+		return -E2BIG;
+	fi->window = window;
+	fi->budget_frames = min(limits->bytes_max >> limits->granule_shift, window);
+	/* Some more than the host allows, so that a trip can make new ones before the old have ended. */
+	fi->nr_groups = limits->mappings_max + FI_SPARE_GROUPS;
+	fi->span_bits = ilog2(roundup_pow_of_two(fi->nr_groups) / FI_WAYS);
+
+	fi->leaves = fi_alloc(1u << ROOT_BITS, sizeof(*fi->leaves));
+	fi->reverse = fi_alloc(fi->window, sizeof(*fi->reverse));
+	fi->groups = fi_alloc(fi->nr_groups, sizeof(*fi->groups));
+	fi->spans = fi_alloc((size_t)FI_WAYS << fi->span_bits, sizeof(*fi->spans));
+	fi->cpus = fi_alloc(limits->nr_cpus, sizeof(*fi->cpus));
+	if (!fi->leaves || !fi->reverse || !fi->groups || !fi->spans || !fi->cpus) {
+		fi_destroy(fi);
+		return -ENOMEM;
+	}
+	for (i = 0; i < fi->window; i++)
+		fi_store(&fi->reverse[i], NOT_MAPPED);
+	for (i = 0; i < (u32)FI_WAYS << fi->span_bits; i++)
+		fi_store(&fi->spans[i], FI_NONE);
+	for (i = 0; i < FI_QUEUES; i++)
+		fi->queue[i] = (struct fi_queue){ .head = FI_NONE, .tail = FI_NONE };
+	fi_store(&fi->free, FI_NONE);
+	fi_store(&fi->newborn, FI_NONE);
+	for (i = fi->nr_groups; i--;)
+		group_give(fi, i);
+	fi_lock_init(&fi->lock);
+	return 0;
+}
+
+int fi_add_ram(struct frame_index *fi, u64 first, u64 frames)
+{
+	u64 leaf;
+
+	for (leaf = first >> LEAF_BITS; frames && leaf <= (first + frames - 1) >> LEAF_BITS; leaf++) {
+		fi_word_t *words;
+
+		if (leaf >> ROOT_BITS)
+			return -E2BIG;
+		if (fi->leaves[leaf])
+			continue;
+		words = fi_alloc(1u << LEAF_BITS, sizeof(*words));
+		if (!words)
+			return -ENOMEM;
+		fi_publish_pointer(&fi->leaves[leaf], words);
+	}
+	return 0;
+}
+
+void fi_set_strict(struct frame_index *fi, bool strict)
+{
+	fi->strict = strict;
+}
+
+void fi_destroy(struct frame_index *fi)
+{
+	u32 i;
+
+	for (i = 0; fi->leaves && i < 1u << ROOT_BITS; i++)
+		fi_free(fi->leaves[i]);
+	fi_free(fi->leaves);
+	fi_free(fi->reverse);
+	fi_free(fi->groups);
+	fi_free(fi->spans);
+	fi_free(fi->cpus);
+	memset(fi, 0, sizeof(*fi));
+}

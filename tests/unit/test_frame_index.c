@@ -1,0 +1,639 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The guest module's frame index (guest/linux/frame_index.c), outside of a kernel. */
+#include "frames_model.h"
+
+#include <stdio.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static struct frame_index fi;
+static struct host host;
+
+static int setup(void **state)
+{
+	(void)state;
+	host_init(&host);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fi_destroy(&fi);
+	return 0;
+}
+
+static void start(bool strict)
+{
+	struct fi_limits limits;
+
+	host_limits(&host, &limits);
+	assert_int_equal(fi_init(&fi, &limits, &host_ops, &host), 0);
+	assert_int_equal(fi_add_ram(&fi, 0, RAM_FRAMES), 0);
+	fi_set_strict(&fi, strict);
+}
+
+static struct held map(uint32_t frame, uint32_t frames)
+{
+	struct fi_want want = {.frame = frame, .frames = frames};
+	struct held held = {0};
+
+	assert_int_equal(driver_map(&fi, &host, &want, 1, &held), 0);
+	return held;
+}
+
+static void unmap(struct held held)
+{
+	driver_unmap(&fi, &host, &held, 1);
+}
+
+static bool put(uint64_t iova, uint64_t bytes)
+{
+	struct fi_dying dying = {.count = 0};
+	bool ok = fi_put(&fi, &dying, iova, bytes);
+
+	fi_put_done(&fi, &dying);
+	return ok;
+}
+
+static struct fi_counters counters(void)
+{
+	struct fi_counters c;
+
+	fi_count(&fi, &c);
+	return c;
+}
+
+static void ticks(unsigned n)
+{
+	while (n--)
+		fi_work(&fi, true);
+}
+
+/* A fixed pool, used over and over: the host hears of each frame once. */
+static void fixed_pool_asks_once(void **state)
+{
+	(void)state;
+	start(false);
+	for (unsigned round = 0; round < 1000; round++)
+		for (uint32_t f = 0; f < 64; f++)
+			unmap(map(f, 1));
+	assert_int_equal(host.runs, 64);
+	assert_int_equal(counters().requests, 64000);
+	assert_int_equal(counters().hits, 64000 - 64);
+	assert_int_equal(host.frames, 64);
+	model_agree(&fi, &host);
+}
+
+/* One list: one trip, one mapping, whatever order its frames are in. */
+static void list_is_born_together(void **state)
+{
+	struct fi_want wants[32];
+	struct held held[32];
+
+	(void)state;
+	start(false);
+	for (uint32_t i = 0; i < 32; i++)
+		wants[i] = (struct fi_want){.frame = 1000 - 2 * i, .frames = 1, .packed = true};
+	assert_int_equal(driver_map(&fi, &host, wants, 32, held), 0);
+	assert_int_equal(host.runs, 1);
+	assert_int_equal(host.maps, 1);
+	assert_int_equal(host.ranges_max, 32);
+	/* It stays as long as one of them is in use, and then a while. */
+	driver_unmap(&fi, &host, held, 31);
+	ticks(20);
+	assert_int_equal(host.mappings, 1);
+	driver_unmap(&fi, &host, held + 31, 1);
+	ticks(9);
+	assert_int_equal(host.mappings, 1);
+	ticks(2);
+	assert_int_equal(host.mappings, 0);
+	assert_int_equal(counters().evictions, 1);
+}
+
+/* Frames that follow each other need one range; entries that share a frame get it once. */
+static void neighbours_are_merged(void **state)
+{
+	struct fi_want wants[32];
+	struct held held[32];
+
+	(void)state;
+	start(false);
+	for (uint32_t i = 0; i < 32; i++)
+		wants[i] = (struct fi_want){.frame = 101 + i * 3, .frames = 4, .packed = true};
+	assert_int_equal(driver_map(&fi, &host, wants, 32, held), 0);
+	assert_int_equal(host.maps, 1);
+	assert_int_equal(host.ranges_max, 1);
+	assert_int_equal(host.frames, 32 * 3 + 1);
+	driver_unmap(&fi, &host, held, 32);
+	model_agree(&fi, &host);
+}
+
+/* A large page of a GPU keeps its alignment, in a list or not. */
+static void large_is_aligned(void **state)
+{
+	struct fi_want wants[] = {
+		{.frame = 3, .frames = 1, .packed = true},
+		{.frame = 512, .frames = 128, .packed = true},
+		{.frame = 9, .frames = 1, .packed = true},
+	};
+	struct held held[3], one;
+
+	(void)state;
+	start(false);
+	one = map(1, 1);
+	assert_int_equal(driver_map(&fi, &host, wants, 3, held), 0);
+	assert_int_equal(held[1].iova % (128u << HOST_SHIFT), 0);
+	assert_int_equal(host.runs, 2);
+	assert_int_equal(counters().misaligned, 0);
+	host.shift_by = 1;
+	unmap(map(1024, 128));
+	assert_int_equal(counters().misaligned, 1);
+	driver_unmap(&fi, &host, held, 3);
+	unmap(one);
+}
+
+/* Requests of several frames share what is contiguous already, and else get a span that is found again. */
+static void spans(void **state)
+{
+	struct held a, b, span, again, part;
+
+	(void)state;
+	start(false);
+	a = map(11, 1);
+	b = map(10, 1);
+	assert_int_equal(host.maps, 2);
+	span = map(10, 4);
+	assert_int_equal(host.maps, 3);
+	assert_int_equal(host.frames, 6);
+	/* Frames 12 and 13 were nobody's: they are the span's now. */
+	part = map(12, 2);
+	assert_int_equal(host.maps, 3);
+	assert_int_equal(part.iova, span.iova + (2u << HOST_SHIFT));
+	again = map(10, 4);
+	assert_int_equal(again.iova, span.iova);
+	assert_int_equal(host.maps, 3);
+	unmap(span);
+	unmap(part);
+	/* As long as it is in use as a whole it is not evicted, though its own frames are idle. */
+	ticks(20);
+	assert_int_equal(host.mappings, 3);
+	unmap(again);
+	assert_int_equal(counters().idle, 4);
+	span = map(10, 4);
+	assert_int_equal(host.maps, 3);
+	unmap(span);
+	unmap(a);
+	unmap(b);
+	ticks(12);
+	assert_int_equal(host.mappings, 0);
+	assert_int_equal(counters().idle, 0);
+	/* All of it unmapped, it is an ordinary mapping, in which each frame can be had alone. */
+	a = map(10, 4);
+	b = map(12, 1);
+	assert_int_equal(b.iova, a.iova + (2u << HOST_SHIFT));
+	unmap(a);
+	unmap(b);
+	model_agree(&fi, &host);
+}
+
+static void wrong_unmaps_change_nothing(void **state)
+{
+	struct held one, four;
+
+	(void)state;
+	start(false);
+	one = map(5, 1);
+	four = map(20, 4);
+	assert_false(put(one.iova + (100u << HOST_SHIFT), 4096));
+	assert_false(put(HOST_FIRST - 4096, 4096));
+	assert_false(put(0, 4096));
+	assert_false(put(UINT64_MAX, 4096));
+	assert_false(put(HOST_FIRST + ((uint64_t)HOST_WINDOW << HOST_SHIFT) - 4096, 8192));
+	assert_false(put(one.iova, UINT64_MAX));
+	assert_false(put(one.iova, 0));
+	assert_false(put(four.iova, 5u << HOST_SHIFT));
+	assert_int_equal(counters().bad_puts, 8);
+	unmap(one);
+	assert_false(put(one.iova, one.bytes));
+	assert_int_equal(counters().bad_puts, 9);
+	/* Nothing of that took a use away. */
+	ticks(20);
+	assert_int_equal(host.mappings, 1);
+	unmap(four);
+	ticks(20);
+	assert_false(put(four.iova, four.bytes));
+	model_agree(&fi, &host);
+}
+
+/* In strict mode the length counts as well. */
+static void strict_ends_with_the_last_use(void **state)
+{
+	struct fi_want wants[32];
+	struct held held[32], a, b;
+
+	(void)state;
+	start(true);
+	a = map(7, 1);
+	b = map(7, 1);
+	unmap(a);
+	assert_int_equal(host.mappings, 1);
+	unmap(b);
+	assert_int_equal(host.mappings, 0);
+	a = map(40, 4);
+	b = map(41, 2);
+	assert_int_equal(host.maps, 3);
+	assert_false(put(a.iova, 3u << HOST_SHIFT));
+	assert_false(put(a.iova, 5u << HOST_SHIFT));
+	assert_false(put(a.iova, 1u << HOST_SHIFT));
+	unmap(a);
+	unmap(b);
+	assert_int_equal(host.mappings, 0);
+	for (uint32_t i = 0; i < 32; i++)
+		wants[i] = (struct fi_want){.frame = 100 + 2 * i, .frames = 1, .packed = true};
+	assert_int_equal(driver_map(&fi, &host, wants, 32, held), 0);
+	assert_int_equal(host.mappings, 32);
+	host.runs = 0;
+	driver_unmap(&fi, &host, held, 32);
+	assert_int_equal(host.mappings, 0);
+	assert_int_equal(host.runs, 1);
+	assert_int_equal(counters().idle, 0);
+}
+
+/* A miss without room takes the place of what is idle, in the same trip. */
+static void eviction_shares_the_trip(void **state)
+{
+	struct held held[32];
+	uint64_t runs;
+
+	(void)state;
+	host.frames_max = 32;
+	start(false);
+	for (uint32_t i = 0; i < 32; i++)
+		unmap(map(i * 2, 1));
+	assert_int_equal(host.frames, 32);
+	runs = host.runs;
+	for (uint32_t i = 0; i < 32; i++)
+		held[i] = map(200 + i * 2, 1);
+	assert_int_equal(host.runs, runs + 32);
+	assert_int_equal(host.refused, 0);
+	assert_int_equal(counters().evictions, 32);
+	/* Now everything is in use. */
+	assert_int_equal(fi_get(&fi, &(struct fi_want){.frame = 900, .frames = 1}, 1), -ENOMEM);
+	assert_int_equal(counters().refusals, 1);
+	unmap(held[3]);
+	held[3] = map(900, 1);
+	driver_unmap(&fi, &host, held, 32);
+	model_agree(&fi, &host);
+}
+
+/* A host that has less than it said: nobody hears of it while anything is idle. */
+static void host_without_room(void **state)
+{
+	struct held used, big;
+	struct fi_limits limits;
+
+	(void)state;
+	host.frames_max = 200;
+	host_limits(&host, &limits);
+	limits.bytes_max *= 4;
+	assert_int_equal(fi_init(&fi, &limits, &host_ops, &host), 0);
+	assert_int_equal(fi_add_ram(&fi, 0, RAM_FRAMES), 0);
+	used = map(0, 1);
+	for (uint32_t i = 1; i < 200; i++)
+		unmap(map(i * 2, 1));
+	big = map(600, 199);
+	assert_int_equal(counters().refusals, 0);
+	assert_int_equal(host.in_batch_max, FI_MAX_DROPS);
+	assert_int_equal(fi_get(&fi, &(struct fi_want){.frame = 900, .frames = 1}, 1), -ENOMEM);
+	unmap(big);
+	unmap(used);
+	model_agree(&fi, &host);
+}
+
+/* What is used again and again survives a scan of any length. */
+static void scan_resistance(void **state)
+{
+	uint64_t maps;
+
+	(void)state;
+	host.frames_max = 200;
+	start(false);
+	for (unsigned round = 0; round < 4; round++)
+		for (uint32_t f = 0; f < 40; f++)
+			unmap(map(f, 1));
+	for (uint32_t f = 0; f < 1900; f++)
+		unmap(map(100 + f, 1));
+	maps = host.maps;
+	for (uint32_t f = 0; f < 40; f++)
+		unmap(map(f, 1));
+	assert_int_equal(host.maps, maps);
+}
+
+static void idle_is_bounded(void **state)
+{
+	struct fi_usage usage;
+
+	(void)state;
+	host.frames_max = 1000;
+	start(false);
+	for (uint32_t f = 0; f < 900; f++)
+		unmap(map(f, 1));
+	fi_work(&fi, false);
+	fi_usage(&fi, &usage);
+	assert_in_range(usage.idle, 400, 500);
+	assert_true(host.in_batch_max >= 32);
+	ticks(11);
+	assert_int_equal(host.mappings, 0);
+}
+
+static void low_water_wakes_the_background(void **state)
+{
+	struct held held[90];
+
+	(void)state;
+	host.frames_max = 100;
+	start(false);
+	for (uint32_t i = 0; i < 90; i++)
+		held[i] = map(i * 2, 1);
+	assert_false(host.woken_soon);
+	for (uint32_t i = 90; i < 96; i++)
+		unmap(map(i * 2, 1));
+	assert_true(host.woken_soon);
+	fi_work(&fi, false);
+	assert_int_equal(host.frames, 90);
+	driver_unmap(&fi, &host, held, 90);
+}
+
+/* A resetting host cannot end mappings: it is asked again, and meanwhile they count. */
+static void host_that_is_busy(void **state)
+{
+	(void)state;
+	start(true);
+	host.busy_drops = 1;
+	unmap(map(3, 1));
+	assert_int_equal(host.mappings, 1);
+	assert_int_equal(fi_load(&fi.mappings), 1);
+	assert_true(fi_work(&fi, false));
+	host.busy_drops = 0;
+	unmap(map(3, 1));
+	assert_false(fi_work(&fi, false));
+	assert_int_equal(host.mappings, 0);
+	model_agree(&fi, &host);
+}
+
+static void host_that_is_gone(void **state)
+{
+	struct held held;
+
+	(void)state;
+	start(false);
+	held = map(3, 1);
+	host.gone = true;
+	assert_int_equal(fi_get(&fi, &(struct fi_want){.frame = 9, .frames = 1}, 1), -ENODEV);
+	unmap(held);
+	fi.refuse = -EACCES;
+	assert_int_equal(fi_get(&fi, &(struct fi_want){.frame = 3, .frames = 1}, 1), -EACCES);
+	fi.refuse = 0;
+	fi_clear(&fi);
+	assert_int_equal(host.mappings, 0);
+}
+
+static void all_or_none(void **state)
+{
+	struct fi_want wants[] = {
+		{.frame = 1, .frames = 1, .packed = true},
+		{.frame = 20, .frames = 1, .packed = true},
+		{.frame = RAM_FRAMES * 64, .frames = 1, .packed = true},
+	};
+
+	(void)state;
+	start(false);
+	unmap(map(1, 1));
+	assert_int_equal(fi_get(&fi, wants, 3), -EFAULT);
+	ticks(12);
+	assert_int_equal(host.mappings, 0);
+	/* A mapping is refused in the middle: the others are not in use any more either. */
+	wants[2] = (struct fi_want){.frame = 512, .frames = 16, .packed = true};
+	host.frames_max = 10;
+	assert_int_equal(fi_get(&fi, wants, 3), -ENOMEM);
+	assert_int_equal(counters().idle, 2);
+	ticks(12);
+	assert_int_equal(host.mappings, 0);
+	fi_set_strict(&fi, true);
+	assert_int_equal(fi_get(&fi, wants, 3), -ENOMEM);
+	assert_int_equal(host.mappings, 0);
+	wants[0].frames = RAM_FRAMES * 64;
+	assert_int_equal(fi_get(&fi, wants, 1), -EFAULT);
+	model_agree(&fi, &host);
+}
+
+static void memory_that_goes_away(void **state)
+{
+	struct held a, b;
+
+	(void)state;
+	start(false);
+	a = map(100, 1);
+	unmap(map(101, 1));
+	unmap(map(99, 4));
+	b = map(300, 2);
+	assert_int_equal(fi_evict_range(&fi, 100, 100), 1);
+	assert_int_equal(host.mappings, 2);
+	unmap(a);
+	assert_int_equal(fi_evict_range(&fi, 100, 100), 0);
+	assert_int_equal(host.mappings, 1);
+	unmap(b);
+}
+
+static void clear_counts_what_was_used(void **state)
+{
+	(void)state;
+	start(false);
+	map(1, 1);
+	map(10, 3);
+	map(9, 2);
+	for (uint32_t i = 0; i < 100; i++)
+		unmap(map(100 + i * 2, 1));
+	memset(host.used, 0, sizeof(host.used));
+	assert_int_equal(fi_clear(&fi), 3);
+	assert_int_equal(host.mappings, 0);
+	assert_int_equal(counters().idle, 0);
+	unmap(map(1, 1));
+	model_agree(&fi, &host);
+}
+
+static void descriptors_run_out(void **state)
+{
+	static struct held held[HOST_SLOTS];
+	struct fi_want want = {.frame = 1500, .frames = 1};
+
+	(void)state;
+	host.mappings_max = 600;
+	start(false);
+	for (uint32_t i = 0; i < 600; i++)
+		held[i] = map(i * 2, 1);
+	assert_int_equal(fi_get(&fi, &want, 1), -ENOSPC);
+	unmap(held[17]);
+	held[17] = map(1500, 1);
+	driver_unmap(&fi, &host, held, 600);
+	model_agree(&fi, &host);
+}
+
+static void too_large_a_window(void **state)
+{
+	struct fi_limits limits;
+
+	(void)state;
+	host_limits(&host, &limits);
+	limits.iova_last = UINT64_MAX;
+	assert_int_equal(fi_init(&fi, &limits, &host_ops, &host), -E2BIG);
+}
+
+static void random_operations(void **state)
+{
+	(void)state;
+	model_random(1, 300000);
+}
+
+/* Threads */
+
+#define THREADS 4
+
+static uint64_t thread_operations = 40000;
+
+static void *driver_thread(void *arg)
+{
+	uint64_t seed = 0x9e3779b97f4a7c15ull * (uintptr_t)arg;
+	struct held held[24];
+	uint32_t nr = 0;
+
+	fi_thread = (uint32_t)(uintptr_t)arg;
+	for (uint64_t i = 0; i < thread_operations; i++) {
+		uint32_t count = xorshift(&seed) % 8 ? 1 : 1 + xorshift(&seed) % 6;
+
+		if (nr + count <= 24 && xorshift(&seed) % 2) {
+			struct fi_want wants[6];
+
+			for (uint32_t k = 0; k < count; k++)
+				wants[k] = (struct fi_want){
+					.frame = (xorshift(&seed) >> 8) % 48,
+					.frames = xorshift(&seed) % 4 ? 1 : 1 + xorshift(&seed) % 3,
+					.packed = count > 1,
+				};
+			if (!driver_map(&fi, &host, wants, count, held + nr))
+				nr += count;
+		} else if (nr) {
+			uint32_t n = 1 + xorshift(&seed) % nr;
+
+			driver_unmap(&fi, &host, held + nr - n, n);
+			nr -= n;
+		}
+	}
+	driver_unmap(&fi, &host, held, nr);
+	return NULL;
+}
+
+static bool stop;
+
+static void *background_thread(void *arg)
+{
+	uint64_t seed = 42;
+
+	(void)arg;
+	fi_thread = 0;
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		fi_work(&fi, xorshift(&seed) % 4 == 0);
+		if (xorshift(&seed) % 64 == 0)
+			fi_evict_range(&fi, xorshift(&seed) % 48, 8);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* Several CPUs, a tiny budget: nothing in use is ever unmapped, and every address leads where it should. */
+static void at_once(bool strict, enum place place)
+{
+	pthread_t thread[THREADS], background;
+	struct fi_counters c;
+
+	host.frames_max = 40;
+	host.mappings_max = 30;
+	host.place = place;
+	host.busy_drops = 50;
+	start(strict);
+	stop = false;
+	pthread_create(&background, NULL, background_thread, NULL);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		pthread_create(&thread[i], NULL, driver_thread, (void *)(i + 1));
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(background, NULL);
+	host.busy_drops = 0;
+	while (fi_work(&fi, false))
+		;
+	ticks(12);
+	model_agree(&fi, &host);
+	assert_int_equal(host.mappings, 0);
+	fi_count(&fi, &c);
+	assert_int_equal(c.idle, 0);
+	assert_int_equal(c.bad_puts, 0);
+	assert_true(c.hits > 0 && (strict || c.evictions > 0));
+}
+
+static void threads_default(void **state)
+{
+	(void)state;
+	at_once(false, PLACE_FIRST_FIT);
+}
+
+static void threads_random(void **state)
+{
+	(void)state;
+	at_once(false, PLACE_RANDOM);
+}
+
+static void threads_strict(void **state)
+{
+	(void)state;
+	at_once(true, PLACE_FIRST_FIT);
+}
+
+#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(fixed_pool_asks_once),
+		test(list_is_born_together),
+		test(neighbours_are_merged),
+		test(large_is_aligned),
+		test(spans),
+		test(wrong_unmaps_change_nothing),
+		test(strict_ends_with_the_last_use),
+		test(eviction_shares_the_trip),
+		test(host_without_room),
+		test(scan_resistance),
+		test(idle_is_bounded),
+		test(low_water_wakes_the_background),
+		test(host_that_is_busy),
+		test(host_that_is_gone),
+		test(all_or_none),
+		test(memory_that_goes_away),
+		test(clear_counts_what_was_used),
+		test(descriptors_run_out),
+		test(too_large_a_window),
+		test(random_operations),
+		test(threads_default),
+		test(threads_random),
+		test(threads_strict),
+	};
+	const char *operations = getenv("FRAMES_THREAD_OPERATIONS");
+
+	if (operations)
+		thread_operations = strtoull(operations, NULL, 0);
+	return cmocka_run_group_tests_name("frame index", tests, NULL, NULL);
+}
