@@ -135,7 +135,7 @@ static void table_run(void *host, struct fi_batch *batch)
 	/* A driver that has noticed by itself gives up without another map. */
 	if (gone) {
 		WRITE_ONCE(t->gone, true);
-		mod_delayed_work(system_wq, &t->work, 0);
+		mod_delayed_work(adma_wq, &t->work, 0);
 	}
 }
 
@@ -144,9 +144,9 @@ static void table_wake(void *host, bool soon)
 	struct adma_table *t = host;
 
 	if (!soon)
-		schedule_delayed_work(&t->work, HZ);
+		queue_delayed_work(adma_wq, &t->work, HZ);
 	else if (!test_and_set_bit(0, &t->soon))
-		mod_delayed_work(system_wq, &t->work, 0);
+		mod_delayed_work(adma_wq, &t->work, 0);
 }
 
 static void table_distrust(void *host, u64 iova)
@@ -200,7 +200,7 @@ static void table_work(struct work_struct *work)
 	}
 	again = fi_work(&t->index, tick);
 	if (fi_load(&t->index.mapped))
-		schedule_delayed_work(&t->work, again ? msecs_to_jiffies(STALE_RETRY_MS) : HZ);
+		queue_delayed_work(adma_wq, &t->work, again ? msecs_to_jiffies(STALE_RETRY_MS) : HZ);
 }
 
 /* RAM */
@@ -269,7 +269,7 @@ int adma_table_get(struct adma_table *t, struct fi_want *wants, unsigned int cou
 
 bool adma_table_put(struct adma_table *t, struct fi_dying *dying, dma_addr_t iova, size_t size)
 {
-	return fi_put(&t->index, dying, iova, size);
+	return t->there && fi_put(&t->index, dying, iova, size);
 }
 
 void adma_table_put_done(struct adma_table *t, struct fi_dying *dying)
@@ -384,7 +384,7 @@ unsigned int adma_table_clear(struct adma_table *t)
 	left = fi_clear(&t->index);
 	/* What the host could not end. */
 	if (fi_load(&t->index.mapped))
-		schedule_delayed_work(&t->work, msecs_to_jiffies(STALE_RETRY_MS));
+		queue_delayed_work(adma_wq, &t->work, msecs_to_jiffies(STALE_RETRY_MS));
 	return left;
 }
 

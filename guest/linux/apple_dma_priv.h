@@ -166,7 +166,7 @@ struct adma_function {
 	struct dentry *debugfs;
 };
 
-extern struct workqueue_struct *adma_wq;	/* removals; the module goes after the last of them */
+extern struct workqueue_struct *adma_wq;	/* removals and tables' work; the module goes after the last of them */
 
 /* What the companion says of its function at that index: 0, or a negative errno when there is none. */
 int adma_function_query(struct adma_companion *companion, u32 index, unsigned int *bdf, u32 *state);

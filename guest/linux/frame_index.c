@@ -676,8 +676,11 @@ static bool evict(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
 static void make_room(struct frame_index *fi, struct fi_cpu *cpu, s64 frames, s64 mappings)
 {
 	struct fi_queue *probation = &fi->queue[FI_PROBATION], *protected = &fi->queue[FI_PROTECTED];
-	u32 looks = FI_LOOKS, in_vain = 0;
+	/* One that was used often is passed over three times. */
+	u32 looks = min(4 * fi_load(&fi->mappings), (u64)FI_LOOKS), in_vain = 0;
 
+	if (idle_frames(fi) <= 0)
+		return;
 	fi_lock(&fi->lock);
 	take_newborn(fi);
 	while ((frames > 0 || mappings > 0) && cpu->batch.nr_drops < FI_MAX_DROPS && looks--) {
@@ -759,9 +762,17 @@ static void span_release(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
 	COUNT(cpu->count.idle, span_elsewhere(g));
 	if (fi->strict)
 		strict_drop(fi, cpu, &dying, id);
-	/* The batch may be waiting with maps, and it has room for a drop. */
-	if (dying.count)
-		batch_drop(&cpu->batch, fi->groups[id].handle, id);
+	if (!dying.count)
+		return;
+	/* The batch is not to go yet.  If it is full, the background ends the mapping. */
+	if (cpu->batch.nr_drops < FI_MAX_DROPS) {
+		batch_drop(&cpu->batch, g->handle, id);
+		return;
+	}
+	fi_lock(&fi->lock);
+	queue_add(fi, id, FI_STALE);
+	fi_unlock(&fi->lock);
+	fi->ops->wake(fi->host, false);
 }
 
 /* Asking for frames */
@@ -1066,7 +1077,7 @@ static void insist(struct frame_index *fi, struct fi_cpu *cpu, u32 frames)
 	struct fi_batch *b = &cpu->batch;
 	u32 next = 0;
 
-	while (wants_room(b) && next < fi->nr_groups) {
+	while (wants_room(b) && next < fi->nr_groups && idle_frames(fi) > 0) {
 		make_room(fi, cpu, frames, b->nr_maps);
 		while (!b->nr_drops && sweep_part(fi, cpu, &next, is_idle))
 			;
@@ -1371,7 +1382,7 @@ static void keep_room(struct frame_index *fi)
 	u64 frames_mark = fi->budget_frames - fi->budget_frames / 10;
 	u64 mappings_mark = fi->limits.mappings_max - fi->limits.mappings_max / 10;
 	bool low = is_low(fi, fi_load(&fi->mapped), fi_load(&fi->mappings));
-	/* Each turn moves on by FI_LOOKS groups; one that was used often is passed over three times. */
+	/* Each turn moves on by FI_LOOKS groups, four times over. */
 	u32 turns = 4 + 4 * (fi->nr_groups / FI_LOOKS);
 
 	while (turns--) {

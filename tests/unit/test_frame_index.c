@@ -492,17 +492,99 @@ static void too_large_a_window(void **state)
 	assert_int_equal(fi_init(&fi, &limits, &host_ops, &host), -E2BIG);
 }
 
+/* A GPU's memory */
+
+/* Grants everything, one address after the other; what is asked for is counted. */
+static struct {
+	uint64_t next;
+	uint32_t mappings, runs;
+} large_host;
+
+static void large_run(void *h, struct fi_batch *b)
+{
+	(void)h;
+	large_host.runs++;
+	for (uint32_t i = 0; i < b->nr_maps; i++) {
+		struct fi_map *m = &b->maps[i];
+		uint64_t align = (1ull << (m->align > HOST_SHIFT ? m->align : HOST_SHIFT)) - 1;
+
+		m->iova = (large_host.next + align) & ~align;
+		m->handle = ++large_host.mappings;
+		m->err = 0;
+		large_host.next = m->iova + ((uint64_t)m->frames << HOST_SHIFT);
+	}
+}
+
+static void host_no_wake(void *h, bool soon)
+{
+	(void)h;
+	(void)soon;
+}
+
+static const struct fi_host large_ops = {.run = large_run, .wake = host_no_wake};
+
+/* 65,536 buffers of 4 KiB, four in each 256 KiB, in lists, and 512 MiB in pieces of 2 MiB. */
+static void gpu_memory_fits(void **state)
+{
+	enum { SMALL = 65536, LARGE = 256, RAM = 1 << 20, BLOCKS = RAM / 16 };
+	const struct fi_limits limits = {
+		.granule_shift = HOST_SHIFT,
+		.max_align = 21,
+		.max_ranges = 32,
+		.iova_first = HOST_FIRST,
+		.iova_last = HOST_FIRST + (1536ull << 20) - 1,
+		.bytes_max = 1536ull << 20,
+		.mappings_max = 65536,
+		.nr_cpus = 1,
+	};
+	static uint8_t touched[RAM];
+	struct fi_want wants[32];
+	uint64_t seed = 4711;
+	uint32_t ideal = 0, block = 0, small_runs;
+	struct fi_usage usage;
+
+	(void)state;
+	memset(touched, 0, sizeof(touched));
+	large_host.next = HOST_FIRST;
+	large_host.mappings = large_host.runs = 0;
+	assert_int_equal(fi_init(&fi, &limits, &large_ops, NULL), 0);
+	assert_int_equal(fi_add_ram(&fi, 0, RAM), 0);
+	for (uint32_t i = 0; i < SMALL; i += 32) {
+		for (uint32_t k = 0; k < 32; k++) {
+			if (k % 4 == 0)
+				block = (block + 1 + xorshift(&seed) % 5) % (BLOCKS - LARGE * 8);
+			wants[k] = (struct fi_want){.frame = block * 16 + xorshift(&seed) % 64 / 4, .frames = 1, .packed = true};
+			ideal += !touched[wants[k].frame];
+			touched[wants[k].frame] = 1;
+		}
+		assert_int_equal(fi_get(&fi, wants, 32), 0);
+	}
+	small_runs = large_host.runs;
+	for (uint32_t i = 0; i < LARGE; i++) {
+		wants[0] = (struct fi_want){.frame = RAM - (i + 1) * 128, .frames = 128};
+		assert_int_equal(fi_get(&fi, wants, 1), 0);
+		ideal += 128;
+	}
+	fi_usage(&fi, &usage);
+	print_message("# %u mappings, %u of %u frames, %u calls for %u small buffers\n", usage.mappings,
+		      (unsigned)usage.mapped, ideal, small_runs, SMALL);
+	assert_in_range(usage.mappings, 1, 3277);
+	assert_in_range(usage.mapped, ideal, ideal + ideal / 20);
+	assert_in_range(small_runs, 1, SMALL / 20);
+	assert_int_equal(counters().refusals, 0);
+}
+
 static void random_operations(void **state)
 {
 	(void)state;
-	model_random(1, 300000);
+	model_random(1, 100000);
 }
 
 /* Threads */
 
 #define THREADS 4
 
-static uint64_t thread_operations = 40000;
+static uint64_t thread_operations = 15000;
 
 static void *driver_thread(void *arg)
 {
@@ -626,6 +708,7 @@ int main(void)
 		test(clear_counts_what_was_used),
 		test(descriptors_run_out),
 		test(too_large_a_window),
+		test(gpu_memory_fits),
 		test(random_operations),
 		test(threads_default),
 		test(threads_random),

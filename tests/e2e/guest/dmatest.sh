@@ -33,6 +33,21 @@ check "the kernel has not complained" not sh -c "dmesg | grep -E 'WARNING:|BUG:|
 if [ -n "$exhaust" ]; then
 	check "what the host cannot map was refused" test "$(cat /sys/kernel/debug/apple_dma/*/* | grep -c '^failures [1-9]')" -eq 2
 fi
+no_mapping() { test "$(cat /sys/kernel/debug/apple_dma/*/* | grep -c '^live 0$')" -eq 2; }
+
 rmmod dmatest
-check "unloading the driver leaves no mapping" test "$(cat /sys/kernel/debug/apple_dma/*/* | grep -c '^live 0$')" -eq 2
+check "unloading the driver leaves no mapping" no_mapping
+cat /sys/kernel/debug/apple_dma/*/* | sed 's/^/# /'
+
+# The same when every unmap is the end of a mapping.
+echo strict >/sys/module/apple_dma/parameters/mode
+insmod /dmatest.ko run=0 exhaust_mb=${exhaust:-0}
+for d in /sys/kernel/debug/dmatest/*/; do
+	echo 1 >"$d/run"
+	result_of "$d" "strict"
+done
+check "strict: nothing is idle" test "$(cat /sys/kernel/debug/apple_dma/*/* | grep -cE '^(mode strict|bytes_idle 0)$')" -eq 4
+check "the kernel has not complained" not sh -c "dmesg | grep -E 'WARNING:|BUG:|Call trace'"
+rmmod dmatest
+check "strict: unloading the driver leaves no mapping" no_mapping
 cat /sys/kernel/debug/apple_dma/*/* | sed 's/^/# /'
