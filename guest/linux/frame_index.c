@@ -96,7 +96,11 @@
 
 #define ROOT_BITS	16
 #define LEAF_BITS	14
+
+/* Layout of a reverse entry: guest frame, whether the group is a span, group */
 #define NOT_MAPPED	(~0ull)
+#define R_FRAME_SHIFT	32
+#define R_SPAN		(1ull << 31)
 
 static u64 w_state(u64 w)
 {
@@ -136,12 +140,12 @@ static fi_word_t *word_of(struct frame_index *fi, u64 frame)
 
 static u32 r_group(u64 entry)
 {
-	return (u32)entry;
+	return (u32)entry & ~(u32)R_SPAN;
 }
 
 static u32 r_frame(u64 entry)
 {
-	return entry >> 32;
+	return entry >> R_FRAME_SHIFT;
 }
 
 static struct fi_cpu *this_cpu_of(struct frame_index *fi)
@@ -1024,7 +1028,8 @@ static void map_done(struct frame_index *fi, struct fi_cpu *cpu, u32 map)
 	WRITE_ONCE(g->where, FI_LOOSE);
 	for (r = first, at = base; r < first + m->nr_ranges; r++)
 		for (i = 0; i < r->frames; i++)
-			fi_store(&fi->reverse[at++], (u64)(r->frame + i) << 32 | m->group);
+			fi_store(&fi->reverse[at++],
+				 (u64)(r->frame + i) << R_FRAME_SHIFT | (m->span ? R_SPAN : 0) | m->group);
 	/* A request for a span is counted there alone; before its words, as one of them may be given back at once. */
 	if (m->span)
 		fi_publish(&g->use, w_make(W_LIVE, 1, base));
@@ -1184,8 +1189,9 @@ static bool put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dyi
 
 	if (entry == NOT_MAPPED)
 		return false;
-	g = &fi->groups[r_group(entry)];
-	if (READ_ONCE(g->span) && READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == frames) {
+	/* Without looking at the group: a hit on a frame touches two cache lines, this and its word. */
+	g = entry & R_SPAN ? &fi->groups[r_group(entry)] : NULL;
+	if (g && READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == frames) {
 		elsewhere = span_elsewhere(g);
 		left = word_put(fi, &g->use, iova);
 		if (left == LAST_USE) {
@@ -1452,32 +1458,45 @@ u32 fi_evict_range(struct frame_index *fi, u64 first, u64 frames)
 	return busy;
 }
 
+/* Whoever uses it: under fi->lock. */
+static void group_seize(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
+{
+	struct fi_group *g = &fi->groups[id];
+	u32 i;
+
+	for (i = 0; i < g->frames; i++) {
+		fi_word_t *w = owned_word(fi, g, i);
+
+		if (w)
+			fi_publish(w, (fi_load(w) & ~(W_STATE | W_COUNT)) | W_MARKED);
+	}
+	group_detach(fi, cpu, id);
+	batch_drop(&cpu->batch, g->handle, id);
+}
+
 u32 fi_clear(struct frame_index *fi)
 {
-	u32 used = 0, id, i;
+	u32 used = 0, id = 0, i;
 
-	for (id = 0; id < fi->nr_groups; id++) {
-		struct fi_group *g = &fi->groups[id];
+	while (id < fi->nr_groups) {
 		struct fi_cpu *cpu;
 		unsigned long flags;
+		u32 looks = FI_LOOKS;
 
 		fi_irq_save(flags);
 		cpu = this_cpu_of(fi);
 		fi_lock(&fi->lock);
 		take_newborn(fi);
-		if (g->where == FI_LOOSE || in_cache(g->where)) {
-			used += !group_look(fi, id).idle;
-			for (i = 0; i < g->frames; i++) {
-				fi_word_t *w = owned_word(fi, g, i);
+		for (; id < fi->nr_groups && cpu->batch.nr_drops < FI_MAX_DROPS && looks--; id++) {
+			u8 where = fi->groups[id].where;
 
-				if (w)
-					fi_publish(w, (fi_load(w) & ~(W_STATE | W_COUNT)) | W_MARKED);
-			}
-			group_detach(fi, cpu, id);
-			batch_drop(&cpu->batch, g->handle, id);
+			if (where != FI_LOOSE && !in_cache(where))
+				continue;
+			used += !group_look(fi, id).idle;
+			group_seize(fi, cpu, id);
 		}
 		fi_unlock(&fi->lock);
-		if (cpu->batch.nr_drops == FI_MAX_DROPS || (id == fi->nr_groups - 1 && cpu->batch.nr_drops))
+		if (cpu->batch.nr_drops)
 			batch_run(fi, cpu);
 		fi_irq_restore(flags);
 		fi_breathe();

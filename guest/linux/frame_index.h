@@ -136,7 +136,7 @@ struct frame_index {
 	int refuse;		/* a negative errno for every request from now on */
 
 	fi_word_t **leaves;	/* words of frames; NULL where there is no RAM */
-	fi_word_t *reverse;	/* of each frame of the window: guest frame << 32 | group, ~0 when not mapped */
+	fi_word_t *reverse;	/* of each frame of the window: which guest frame it is, in which group */
 	u32 window;		/* frames in it */
 	struct fi_group *groups;
 	u32 nr_groups;

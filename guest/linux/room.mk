@@ -49,3 +49,11 @@ SAN_TESTS += $(FRAMES_TESTS)
 .PHONY: fuzz-frames
 fuzz-frames: $(B)/tests/unit/fuzz_frame_index
 	$< $(or $(OPERATIONS),100000000) $(or $(SEED),1)
+
+# What a hit costs.
+$(B)/bench/frames.o: CPPFLAGS := $(FRAMES_CPPFLAGS)
+$(B)/bench/frames: $(B)/bench/frames.o $(B)/guest/linux/frame_index.o
+	$(CC) $(LDFLAGS) $^ -lpthread -o $@
+.PHONY: bench-frames
+bench-frames: $(B)/bench/frames
+	$<

@@ -185,6 +185,7 @@ static void spans(void **state)
 	span = map(10, 4);
 	assert_int_equal(host.maps, 3);
 	unmap(span);
+	assert_false(put(span.iova, span.bytes));
 	unmap(a);
 	unmap(b);
 	ticks(12);
