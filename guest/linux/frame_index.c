@@ -731,11 +731,11 @@ static bool is_old(struct frame_index *fi, u32 id)
 /* A part of the groups, from *next on.  False at their end. */
 static bool sweep_part(struct frame_index *fi, struct fi_cpu *cpu, u32 *next, wanted_t wanted)
 {
-	u32 looks = FI_LOOKS;
+	u32 end = min(*next + 16 * FI_LOOKS, fi->nr_groups), looks = FI_LOOKS;
 
 	fi_lock(&fi->lock);
 	take_newborn(fi);
-	for (; *next < fi->nr_groups && cpu->batch.nr_drops < FI_MAX_DROPS && looks; (*next)++) {
+	for (; *next < end && cpu->batch.nr_drops < FI_MAX_DROPS && looks; (*next)++) {
 		if (!in_cache(READ_ONCE(fi->groups[*next].where)))
 			continue;
 		looks--;
@@ -1421,7 +1421,8 @@ bool fi_work(struct frame_index *fi, bool tick)
 		return again;
 	if (tick) {
 		WRITE_ONCE(fi->epoch, fi->epoch + 1);
-		sweep(fi, is_old);
+		if (idle_frames(fi) > 0)
+			sweep(fi, is_old);
 	}
 	keep_room(fi);
 	return again;
