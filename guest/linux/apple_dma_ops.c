@@ -28,15 +28,13 @@ static u64 dma_limit(struct device *dev, u64 mask)
 	return min_not_zero(mask, dev->bus_dma_limit);
 }
 
-/* packed: it is one of several that are mapped together. */
-static struct fi_want want(struct adma_function *fn, phys_addr_t phys, size_t size, bool packed)
+static struct fi_want want(struct adma_function *fn, phys_addr_t phys, size_t size)
 {
 	const struct adma_channel *ch = &fn->companion->ch;
 
 	return (struct fi_want){
 		.frame = phys >> ch->granule_shift,
 		.frames = adma_frames_of(ch, phys, size),
-		.packed = packed,
 	};
 }
 
@@ -78,7 +76,7 @@ static void report_failure(struct adma_function *fn, size_t size, int err, bool 
 }
 
 /* One contiguous piece of RAM. */
-static dma_addr_t map_range(struct device *dev, phys_addr_t phys, size_t size, u64 mask, bool quiet)
+static dma_addr_t map_range(struct device *dev, phys_addr_t phys, size_t size, u64 mask, bool natural, bool quiet)
 {
 	struct adma_function *fn = function_of(dev);
 	struct fi_want w;
@@ -89,7 +87,8 @@ static dma_addr_t map_range(struct device *dev, phys_addr_t phys, size_t size, u
 		report_failure(fn, size, fn->claimed ? -EINVAL : -EACCES, quiet);
 		return DMA_MAPPING_ERROR;
 	}
-	w = want(fn, phys, size, false);
+	w = want(fn, phys, size);
+	w.natural = natural;
 	err = adma_table_get(&fn->table, &w, 1);
 	if (err) {
 		report_failure(fn, size, err, quiet);
@@ -116,7 +115,7 @@ static dma_addr_t op_map_phys(struct device *dev, phys_addr_t phys, size_t size,
 	/* Another device's registers: the host cannot map them. */
 	if (attrs & DMA_ATTR_MMIO)
 		return DMA_MAPPING_ERROR;
-	return map_range(dev, phys, size, *dev->dma_mask, quiet(attrs));
+	return map_range(dev, phys, size, *dev->dma_mask, false, quiet(attrs));
 }
 
 static void op_unmap_phys(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir,
@@ -130,7 +129,7 @@ static dma_addr_t op_map_page(struct device *dev, struct page *page, unsigned lo
 {
 	if (is_pci_p2pdma_page(page))
 		return DMA_MAPPING_ERROR;
-	return map_range(dev, page_to_phys(page) + offset, size, *dev->dma_mask, quiet(attrs));
+	return map_range(dev, page_to_phys(page) + offset, size, *dev->dma_mask, false, quiet(attrs));
 }
 
 static void op_unmap_page(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir,
@@ -188,7 +187,8 @@ static int op_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enu
 				err = -EINVAL;
 				goto out;
 			}
-			wants[i] = want(fn, sg_phys(sg), sg->length, nents > 1);
+			wants[i] = want(fn, sg_phys(sg), sg->length);
+			wants[i].packed = nents > 1;
 			bytes += sg->length;
 		}
 		err = adma_table_get(&fn->table, wants, n);
@@ -246,7 +246,7 @@ static struct page *alloc_mapped(struct device *dev, size_t size, dma_addr_t *ad
 	page = alloc_pages_node(dev_to_node(dev), gfp | __GFP_ZERO, order);
 	if (!page)
 		return NULL;
-	*addr = map_range(dev, page_to_phys(page), PAGE_ALIGN(size), mask, gfp & __GFP_NOWARN);
+	*addr = map_range(dev, page_to_phys(page), PAGE_ALIGN(size), mask, true, gfp & __GFP_NOWARN);
 	if (*addr == DMA_MAPPING_ERROR) {
 		__free_pages(page, order);
 		return NULL;

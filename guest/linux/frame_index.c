@@ -75,7 +75,7 @@
 
 #define FI_MAX_AGE	10	/* ticks */
 #define FI_LOOKS	256	/* groups looked at under one hold of the lock */
-#define FI_PACK_ALIGN	16	/* entries of a list that could be one large page of 64 KiB are not packed */
+#define FI_LARGE_PAGE	16	/* the smallest that a device maps as one: 64 KiB */
 #define FI_WAYS		8
 
 /* Layout of a word */
@@ -322,6 +322,38 @@ static enum left word_put(struct frame_index *fi, fi_word_t *w, u32 iova)
 	return new & W_COUNT ? STILL_USED : LAST_USE;
 }
 
+/*
+ * GPU drivers program naturally aligned memory as one large page and drop the
+ * low address bits, so the IOVA should be congruent to the address as far as
+ * such a page could reach.  Coherent memory is promised to be aligned to its
+ * size, however small.
+ */
+static u8 wished_align(const struct frame_index *fi, const struct fi_want *want)
+{
+	u32 shift = fi->limits.granule_shift;
+	u32 of_size = ilog2(roundup_pow_of_two(want->frames)) + shift;
+	u32 of_frame = want->frame ? __ffs64(want->frame) + shift : 63;
+	u32 align = min(min(of_size, of_frame), fi->limits.max_align);
+
+	if (!want->natural && align < FI_LARGE_PAGE)
+		return 0;
+	return align > shift ? align : 0;
+}
+
+/*
+ * Mapped there already: may the want have it?  Not when it would be less aligned
+ * than wished, unless the host was asked for just that before.
+ */
+static bool good_enough(const struct frame_index *fi, const struct fi_want *want, u32 iova, const struct fi_group *g)
+{
+	u8 align = wished_align(fi, want);
+	u64 off = fi_address(fi, iova) ^ (u64)want->frame << fi->limits.granule_shift;
+
+	if (!(off & ((1ull << align) - 1)))
+		return true;
+	return READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == want->frames && READ_ONCE(g->align) >= align;
+}
+
 static fi_word_t *span_set(struct frame_index *fi, u32 frame, u32 frames)
 {
 	return &fi->spans[(size_t)fi_hash(frame | (u64)frames << 32, fi->span_bits) * FI_WAYS];
@@ -371,7 +403,8 @@ static bool span_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want 
 		if (!(seen & W_COUNT))
 			COUNT(cpu->count.idle, -(s64)span_elsewhere(g));
 		/* Held, it stays what it is.  Is it still what was looked for? */
-		if (READ_ONCE(g->frame) == want->frame && READ_ONCE(g->frames) == want->frames) {
+		if (READ_ONCE(g->frame) == want->frame && READ_ONCE(g->frames) == want->frames &&
+		    good_enough(fi, want, w_iova(seen), g)) {
 			want->iova = w_iova(seen);
 			return true;
 		}
@@ -385,7 +418,7 @@ static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct f
 {
 	bool consecutive = true, wait = false;
 	u32 first = 0, i;
-	u64 seen;
+	u64 seen, entry;
 
 	if (want->frames == 1) {
 		fi_word_t *w = word_of(fi, want->frame);
@@ -429,6 +462,11 @@ static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct f
 	if (wait)
 		return WAIT;
 	if (!consecutive)
+		return MISS;
+	entry = fi_load(&fi->reverse[first]);
+	if (entry == NOT_MAPPED)
+		return AGAIN;
+	if (want->frames > 1 && !good_enough(fi, want, first, &fi->groups[r_group(entry)]))
 		return MISS;
 	for (i = 0; i < want->frames; i++) {
 		if (!word_get(word_of(fi, (u64)want->frame + i), first + i, &seen))
@@ -781,24 +819,6 @@ static void span_release(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
 
 /* Asking for frames */
 
-/*
- * GPU drivers program naturally aligned memory as one large page and drop the
- * low address bits, and coherent memory is promised to be aligned to its size:
- * so the IOVA should be congruent to the address as far as such a page could
- * reach.
- */
-static u8 wished_align(const struct frame_index *fi, const struct fi_want *want)
-{
-	u32 shift = fi->limits.granule_shift;
-	u32 of_size = ilog2(roundup_pow_of_two(want->frames)) + shift;
-	u32 of_frame = want->frame ? __ffs64(want->frame) + shift : 63;
-	u32 align = min(min(of_size, of_frame), fi->limits.max_align);
-
-	if (want->packed && align < FI_PACK_ALIGN)
-		return 0;
-	return align > shift ? align : 0;
-}
-
 static bool word_claim(fi_word_t *w, u32 owner)
 {
 	u64 old = W_EMPTY;
@@ -1024,6 +1044,7 @@ static void map_done(struct frame_index *fi, struct fi_cpu *cpu, u32 map)
 	WRITE_ONCE(g->frames, m->frames);
 	WRITE_ONCE(g->owned, m->owned);
 	WRITE_ONCE(g->frame, first->frame);
+	WRITE_ONCE(g->align, m->align);
 	WRITE_ONCE(g->span, m->span);
 	WRITE_ONCE(g->where, FI_LOOSE);
 	for (r = first, at = base; r < first + m->nr_ranges; r++)

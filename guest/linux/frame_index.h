@@ -91,6 +91,7 @@ struct fi_group {
 	u32 slot;		/* in spans, or FI_NONE */
 	u32 prev, next;		/* in one of the queues, or the free ones */
 	u8 where;
+	u8 align;		/* what was wished, as a shift */
 	bool span;
 };
 
@@ -161,6 +162,7 @@ struct fi_want {
 	u32 frame;
 	u32 frames;
 	bool packed;		/* may share a mapping with other wants of the same call */
+	bool natural;		/* aligned to its size even when that is no large page */
 	/* out */
 	u32 iova;		/* frame of the window */
 	/* the index's own */

@@ -311,7 +311,12 @@ static void random_map(struct run *r)
 		/* Lists often continue where they were. */
 		if (i && below(&r->seed, 2))
 			frame = (wants[i - 1].frame + wants[i - 1].frames - below(&r->seed, 2)) % r->pool;
-		wants[i] = (struct fi_want){.frame = frame, .frames = frames, .packed = packed};
+		wants[i] = (struct fi_want){
+			.frame = frame,
+			.frames = frames,
+			.packed = packed,
+			.natural = !packed && below(&r->seed, 2),
+		};
 	}
 	if (!count)
 		return;

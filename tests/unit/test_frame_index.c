@@ -140,6 +140,7 @@ static void large_is_aligned(void **state)
 		{.frame = 9, .frames = 1, .packed = true},
 	};
 	struct held held[3], one;
+	uint64_t runs;
 
 	(void)state;
 	start(false);
@@ -151,8 +152,47 @@ static void large_is_aligned(void **state)
 	host.shift_by = 1;
 	unmap(map(1024, 128));
 	assert_int_equal(counters().misaligned, 1);
+	/* The host cannot do better: it is not asked every time. */
+	runs = host.runs;
+	unmap(map(1024, 128));
+	assert_int_equal(host.runs, runs);
 	driver_unmap(&fi, &host, held, 3);
 	unmap(one);
+}
+
+/* Frames that are mapped already, one after the other, but not where a large page may begin. */
+static void idle_is_not_misaligned(void **state)
+{
+	struct fi_want list[] = {
+		{.frame = 64, .frames = 1, .packed = true},
+		{.frame = 65, .frames = 3, .packed = true},
+	};
+	struct fi_want ring = {.frame = 256, .frames = 2, .natural = true};
+	struct held held[2], one;
+	uint64_t runs;
+
+	(void)state;
+	start(false);
+	unmap(map(1, 1));
+	assert_int_equal(driver_map(&fi, &host, list, 2, held), 0);
+	assert_int_not_equal(held[0].iova % (4u << HOST_SHIFT), 0);
+	one = map(64, 4);
+	assert_int_equal(one.iova % (4u << HOST_SHIFT), 0);
+	unmap(one);
+	runs = host.runs;
+	one = map(64, 4);
+	assert_int_equal(one.iova % (4u << HOST_SHIFT), 0);
+	assert_int_equal(host.runs, runs);
+	unmap(one);
+	driver_unmap(&fi, &host, held, 2);
+	/* 32 KiB are no large page; memory that a driver allocates is aligned all the same. */
+	one = map(256, 2);
+	assert_int_not_equal(one.iova % (2u << HOST_SHIFT), 0);
+	unmap(one);
+	assert_int_equal(driver_map(&fi, &host, &ring, 1, &one), 0);
+	assert_int_equal(one.iova % (2u << HOST_SHIFT), 0);
+	unmap(one);
+	model_agree(&fi, &host);
 }
 
 /* Requests of several frames share what is contiguous already, and else get a span that is found again. */
@@ -694,6 +734,7 @@ int main(void)
 		test(list_is_born_together),
 		test(neighbours_are_merged),
 		test(large_is_aligned),
+		test(idle_is_not_misaligned),
 		test(spans),
 		test(wrong_unmaps_change_nothing),
 		test(strict_ends_with_the_last_use),
