@@ -23,7 +23,7 @@
  *
  * A request for several frames must see consecutive IOVAs.  It hits when all
  * its words are LIVE and happen to be consecutive, whatever group they are
- * in.  Otherwise it gets a group of its own, which comes to own those of its
+ * in, and the first is aligned as wished.  Otherwise it gets a group of its own, which comes to own those of its
  * frames that were EMPTY.  If that was not all of them, the group is a span:
  * requests for exactly its frames find it through a hash and are counted in
  * its own word.  Whether a group is a span never changes, and the words of a
@@ -342,7 +342,7 @@ static u8 wished_align(const struct frame_index *fi, const struct fi_want *want)
 
 /*
  * Mapped there already: may the want have it?  Not when it would be less aligned
- * than wished, unless the host was asked for just that before.
+ * than wished, unless the host was asked for just that before, as insistently.
  */
 static bool good_enough(const struct frame_index *fi, const struct fi_want *want, u32 iova, const struct fi_group *g)
 {
@@ -351,7 +351,8 @@ static bool good_enough(const struct frame_index *fi, const struct fi_want *want
 
 	if (!(off & ((1ull << align) - 1)))
 		return true;
-	return READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == want->frames && READ_ONCE(g->align) >= align;
+	return READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == want->frames && READ_ONCE(g->align) >= align &&
+	       (READ_ONCE(g->natural) || !want->natural);
 }
 
 static fi_word_t *span_set(struct frame_index *fi, u32 frame, u32 frames)
@@ -925,6 +926,7 @@ static enum step ask(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want 
 		.align = align,
 		.span = claimed < want->frames,
 		.open = packed && claimed == want->frames,
+		.natural = want->natural,
 		.owned = claimed,
 		.err = FI_ASK,
 	};
@@ -974,6 +976,13 @@ static enum step join(struct frame_index *fi, struct fi_batch *b, struct fi_want
 
 /* Answers */
 
+static bool is_aligned(const struct frame_index *fi, const struct fi_batch *b, const struct fi_map *m)
+{
+	u64 gpa = (u64)b->ranges[m->first_range].frame << fi->limits.granule_shift;
+
+	return !((m->iova ^ gpa) & ((1ull << m->align) - 1));
+}
+
 static bool answer_sane(struct frame_index *fi, const struct fi_map *m)
 {
 	const struct fi_limits *l = &fi->limits;
@@ -1010,22 +1019,29 @@ static void map_failed(struct frame_index *fi, struct fi_batch *b, u32 map)
 	group_give(fi, m->group);
 }
 
-/* The host has mapped it, but at an address that cannot be: that has to end. */
-static void map_distrusted(struct frame_index *fi, struct fi_batch *b, u32 map)
+/* The host has mapped it, but that has to end: it becomes a drop of this batch, with its group. */
+static void map_undo(struct frame_index *fi, struct fi_batch *b, const struct fi_map *m)
 {
-	struct fi_map *m = &b->maps[map];
 	struct fi_group *g = &fi->groups[m->group];
 
-	fi->ops->distrust(fi->host, m->iova);
-	if (!m->handle) {
-		map_failed(fi, b, map);
-		return;
-	}
-	map_unclaim(fi, b, map);
 	g->handle = m->handle;
 	WRITE_ONCE(g->frames, m->frames);
 	WRITE_ONCE(g->where, FI_DROPPED);
 	batch_drop(b, m->handle, m->group);
+}
+
+/* ...at an address that cannot be. */
+static void map_distrusted(struct frame_index *fi, struct fi_batch *b, u32 map)
+{
+	struct fi_map *m = &b->maps[map];
+
+	fi->ops->distrust(fi->host, m->iova);
+	if (m->handle) {
+		map_unclaim(fi, b, map);
+		map_undo(fi, b, m);
+	} else {
+		map_failed(fi, b, map);
+	}
 }
 
 static void map_done(struct frame_index *fi, struct fi_cpu *cpu, u32 map)
@@ -1045,6 +1061,7 @@ static void map_done(struct frame_index *fi, struct fi_cpu *cpu, u32 map)
 	WRITE_ONCE(g->owned, m->owned);
 	WRITE_ONCE(g->frame, first->frame);
 	WRITE_ONCE(g->align, m->align);
+	WRITE_ONCE(g->natural, m->natural);
 	WRITE_ONCE(g->span, m->span);
 	WRITE_ONCE(g->where, FI_LOOSE);
 	for (r = first, at = base; r < first + m->nr_ranges; r++)
@@ -1070,7 +1087,7 @@ static void map_done(struct frame_index *fi, struct fi_cpu *cpu, u32 map)
 		span_insert(fi, m->group);
 	if (!fi->strict)
 		newborn_push(fi, m->group);
-	if (m->align && (m->iova ^ (u64)first->frame << fi->limits.granule_shift) & ((1ull << m->align) - 1))
+	if (!is_aligned(fi, b, m))
 		COUNT(cpu->count.misaligned, 1);
 }
 
@@ -1114,6 +1131,47 @@ static void insist(struct frame_index *fi, struct fi_cpu *cpu, u32 frames)
 	}
 }
 
+/*
+ * Memory that a driver allocates is promised to be aligned, and what is idle
+ * may stand in the host's way: all of that goes, then the host is asked once
+ * more.
+ */
+static void realign(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	struct fi_batch *b = &cpu->batch;
+	u32 next = 0, misplaced = 0, i;
+	bool more;
+
+	for (i = 0; i < b->nr_maps; i++)
+		misplaced += !b->maps[i].err && b->maps[i].natural && !is_aligned(fi, b, &b->maps[i]);
+	if (!misplaced || idle_frames(fi) <= 0)
+		return;
+	do {
+		more = sweep_part(fi, cpu, &next, is_idle);
+		if (b->nr_drops)
+			batch_run(fi, cpu);
+	} while (more);
+	for (i = 0; i < b->nr_maps; i++) {
+		struct fi_map *m = &b->maps[i];
+		u32 id;
+
+		if (m->err || !m->natural || is_aligned(fi, b, m) || !m->handle)
+			continue;
+		id = group_take(fi);
+		if (id == FI_NONE)
+			continue;
+		COUNT(cpu->count.maps, 1);
+		map_undo(fi, b, m);
+		WRITE_ONCE(fi->groups[id].where, FI_ASKED);
+		fi_add(&fi->mapped, m->frames);
+		fi_add(&fi->mappings, 1);
+		m->group = id;
+		m->err = FI_ASK;
+	}
+	if (b->nr_drops)
+		batch_run(fi, cpu);
+}
+
 /* Less than 5 % of the budget is free. */
 static bool is_low(const struct frame_index *fi, u64 mapped, u64 mappings)
 {
@@ -1136,8 +1194,11 @@ static int flush(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 	if (!fi->strict && (mapped > fi->budget_frames || mappings > fi->limits.mappings_max))
 		make_room(fi, cpu, (s64)(mapped - fi->budget_frames), (s64)(mappings - fi->limits.mappings_max));
 	batch_run(fi, cpu);
-	if (!fi->strict)
+	if (!fi->strict) {
 		insist(fi, cpu, frames);
+		realign(fi, cpu);
+		insist(fi, cpu, frames);
+	}
 	for (i = 0; i < b->nr_maps; i++) {
 		struct fi_map *m = &b->maps[i];
 

@@ -44,6 +44,7 @@ struct fi_map {
 	u8 align;		/* wish, as a shift; 0: none */
 	bool span;		/* a request that found some of its frames mapped elsewhere */
 	bool open;		/* takes more ranges */
+	bool natural;		/* its alignment was promised to the driver */
 	u32 owned;		/* frames whose word leads here */
 	int err;		/* answer: 0, or a negative errno */
 	u64 iova;		/* answer */
@@ -92,6 +93,7 @@ struct fi_group {
 	u32 prev, next;		/* in one of the queues, or the free ones */
 	u8 where;
 	u8 align;		/* what was wished, as a shift */
+	bool natural;		/* and that it was promised to the driver */
 	bool span;
 };
 

@@ -195,6 +195,35 @@ static void idle_is_not_misaligned(void **state)
 	model_agree(&fi, &host);
 }
 
+/* Idle mappings in the way of memory whose alignment a driver was promised make room for it. */
+static void idle_gives_way_to_alignment(void **state)
+{
+	struct fi_want ring = {.frame = 512, .frames = 64, .natural = true}, page = {.frame = 640, .frames = 64};
+	struct held held;
+
+	(void)state;
+	start(false);
+	/* Gaps that hold 64 frames, but an idle one in each aligned block. */
+	host.place = PLACE_NEXT_FIT;
+	for (uint32_t i = 0; i < HOST_WINDOW / 128; i++) {
+		host.next = i * 128;
+		unmap(map(i * 4, 1));
+		host.next = i * 128 + 100;
+		unmap(map(i * 4 + 2, 1));
+	}
+	/* For other memory it is a wish. */
+	assert_int_equal(driver_map(&fi, &host, &page, 1, &held), 0);
+	assert_int_equal(counters().misaligned, 1);
+	assert_int_equal(counters().evictions, 0);
+	unmap(held);
+	/* Not even of the same memory. */
+	ring.frame = page.frame;
+	assert_int_equal(driver_map(&fi, &host, &ring, 1, &held), 0);
+	assert_int_equal(held.iova % (64u << HOST_SHIFT), 0);
+	unmap(held);
+	model_agree(&fi, &host);
+}
+
 /* Requests of several frames share what is contiguous already, and else get a span that is found again. */
 static void spans(void **state)
 {
@@ -502,7 +531,12 @@ static void clear_counts_what_was_used(void **state)
 	assert_int_equal(fi_clear(&fi), 3);
 	assert_int_equal(host.mappings, 0);
 	assert_int_equal(counters().idle, 0);
-	unmap(map(1, 1));
+	/* And all is as new. */
+	for (uint32_t i = 0; i < 50; i++)
+		unmap(map(i * 2, 1));
+	assert_int_equal(host.mappings, 50);
+	ticks(12);
+	assert_int_equal(host.mappings, 0);
 	model_agree(&fi, &host);
 }
 
@@ -735,6 +769,7 @@ int main(void)
 		test(neighbours_are_merged),
 		test(large_is_aligned),
 		test(idle_is_not_misaligned),
+		test(idle_gives_way_to_alignment),
 		test(spans),
 		test(wrong_unmaps_change_nothing),
 		test(strict_ends_with_the_last_use),
