@@ -23,12 +23,13 @@
  *
  * A request for several frames must see consecutive IOVAs.  It hits when all
  * its words are LIVE and happen to be consecutive, whatever group they are
- * in, and the first is aligned as wished.  Otherwise it gets a group of its own, which comes to own those of its
- * frames that were EMPTY.  If that was not all of them, the group is a span:
- * requests for exactly its frames find it through a hash and are counted in
- * its own word.  Whether a group is a span never changes, and the words of a
- * span's frames can never all lead to it; so given an IOVA and a length it is
- * certain which of the two ways the request was counted.
+ * in, and the first is aligned as wished.  Otherwise it gets a group of its
+ * own, which comes to own those of its frames that were EMPTY.  If that was not
+ * all of them, the group is a span: requests for exactly its frames find it
+ * through a hash and are counted in its own word.  Whether a group is a span
+ * never changes, and the words of a span's frames can never all lead to it; so
+ * given an IOVA and a length it is certain which of the two ways the request
+ * was counted.
  *
  * IDLE.  A group that nobody uses stays mapped.  It is evicted when room is
  * needed, after FI_MAX_AGE ticks, or when more than half of the budget is
@@ -40,6 +41,11 @@
  *
  * In strict mode a group ends with its last use: nothing is born together,
  * and requests for several frames always have a group of their own.
+ *
+ * ALIGNMENT is a wish, and what is idle can stand in its way: by being mapped
+ * where no large page may begin, which makes it a miss (good_enough()), and by
+ * taking the place where one might, which matters for memory that a driver was
+ * promised aligned (realign()).
  *
  * WAITING.  Who finds ASKED or MARKED waits, holding no word in either state:
  * what it has asked for itself it sends off first.  Both states last for as
