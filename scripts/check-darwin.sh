@@ -53,7 +53,9 @@ else
 fi
 link="'$ZIG' cc ${target[*]} -F'$frameworks'"
 
+rm -rf "$mac/bin"
 HOMEBREW=$mac/homebrew scripts/darwin/pretend-mac.sh "$mac/bin"
+rm -f "$mac/bin/clang"
 cat >"$mac/bin/clang" <<END
 #!/bin/sh
 PATH=${PATH@Q}
@@ -83,7 +85,7 @@ b=$out/make${MACOS_SDK:+-sdk}
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL SAN
 mac_make()
 {
-	PATH=$mac/bin:$PATH ${MAC_MAKE:-make} "B=$b" "$@"
+	PATH=$mac/bin "${MAC_MAKE:-make}" "B=$b" "$@"
 }
 mac_make -k -j2 all unit-tests >$out/make.log 2>&1
 result $? "make builds the client library, the tool and the unit tests for macOS" $out/make.log
@@ -103,6 +105,13 @@ for program in $b/cli/vfio-apple $tests; do
 			grep -vxF "$([ "$program" = $b/cli/vfio-apple ] || echo $cmocka)" >$out/log
 	result $? "${program#"$b"/} needs only what macOS has$([ "$program" = $b/cli/vfio-apple ] || echo ', and cmocka')" $out/log
 done
+
+touch $out/qemu-system-aarch64
+rm -rf $out/destdir
+mac_make -o $out/qemu-system-aarch64 QEMU_BIN=$out/qemu-system-aarch64 DESTDIR=$out/destdir PREFIX=/opt/va install >$out/log 2>&1 &&
+	[ "$(cd $out/destdir && find . -type f | LC_ALL=C sort | tr '\n' ' ')" = "./opt/va/bin/vfio-apple ./opt/va/libexec/\
+vfio-apple/qemu-system-aarch64 ./opt/va/share/man/man1/vfio-apple.1 " ] && cmp -s $b/cli/vfio-apple $out/destdir/opt/va/bin/vfio-apple
+result $? "make install puts tool, QEMU and manual page below DESTDIR and PREFIX" $out/log
 
 # ---- the driver extension ----
 
