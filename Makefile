@@ -4,7 +4,7 @@
 # make check        build what is missing, run every test; last line "N passed, N failed"
 # make demo         build everything, pass a device through, show the evidence (Linux)
 # make qemu         QEMU with the device vfio-apple-pci
-# make app          the app with the driver extension inside (a Mac with Xcode)
+# make app          the app with the driver extension inside (a Mac with Xcode); make sign signs it once more
 # make install      tool, QEMU and manual page below PREFIX (/usr/local); DESTDIR is honoured
 # make deps         install what building needs: Debian packages, or what the Brewfile lists
 # make dist         the committed sources as build/dist/vfio-apple-VERSION.tar.gz
@@ -73,7 +73,7 @@ $(DEPS): scripts/deps.sh
 	scripts/deps.sh
 	@touch $@
 
-ROOMS := $(wildcard */room.mk */*/room.mk)
+ROOMS := $(sort $(wildcard */room.mk)) $(sort $(wildcard */*/room.mk))
 ifeq ($(SYSTEM),Darwin)
 include $(filter-out macsim/% guest/% bench/% tests/integration/% tests/qtest/% tests/e2e/%,$(ROOMS))
 # Xcode builds the extension: make app.

@@ -40,6 +40,7 @@ dpkg-dev                Debian source packages of QEMU and the kernel
 e2fsprogs               disk images for the tests
 pci.ids                 device names in `vfio-apple list`
 mandoc                  checks the manual page
+ruby:ruby               checks the Homebrew formula
 llvm:llvm-objdump       reads the executables that are built for macOS
 npm:npm                 the Zig compiler, which cross-compiles for macOS, is an npm package
 '
