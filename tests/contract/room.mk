@@ -7,5 +7,4 @@ $(B)/tests/unit/test_abi: $(B)/tests/unit/test_abi.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka
 
 TESTS += $(B)/tests/unit/test_abi tests/contract/shipped-rooms.sh scripts/check-darwin.sh
-TESTS += tests/contract/mac-make.sh tests/contract/homebrew.sh
 SAN_TESTS += $(B)/tests/unit/test_abi
