@@ -4,7 +4,8 @@
 # make check        build what is missing, run every test; last line "N passed, N failed"
 # make demo         build everything, pass a device through, show the evidence (Linux)
 # make qemu         QEMU with the device vfio-apple-pci
-# make app          the app with the driver extension inside (a Mac with Xcode); make sign signs it once more
+# make app          the app with the driver extension inside (a Mac with Xcode)
+# make sign         sign the app once more, as SIGN_IDENTITY
 # make install      tool, QEMU and manual page below PREFIX (/usr/local); DESTDIR is honoured
 # make deps         install what building needs: Debian packages, or what the Brewfile lists
 # make dist         the committed sources as build/dist/vfio-apple-VERSION.tar.gz
