@@ -8,8 +8,7 @@
 # make sign         sign the app once more, as SIGN_IDENTITY
 # make install      tool, QEMU and manual page below PREFIX (/usr/local); DESTDIR is honoured
 # make deps         install what building needs: Debian packages, or what the Brewfile lists
-# make dist         the committed sources as build/dist/vfio-apple-VERSION.tar.gz
-# make formula      the Homebrew formula for that archive; URL=... when it lies elsewhere
+# make formula      a Homebrew formula for what is committed here, or for ARCHIVE=vfio-apple-VERSION.tar.xz URL=...
 # make clean        remove build/
 # make help         this list
 #

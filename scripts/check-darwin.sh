@@ -106,6 +106,7 @@ for program in $b/cli/vfio-apple $tests; do
 	result $? "${program#"$b"/} needs only what macOS has$([ "$program" = $b/cli/vfio-apple ] || echo ', and cmocka')" $out/log
 done
 
+cp $b/cli/vfio-apple $out/vfio-apple	# for a release
 touch $out/qemu-system-aarch64
 rm -rf $out/destdir
 mac_make -o $out/qemu-system-aarch64 QEMU_BIN=$out/qemu-system-aarch64 DESTDIR=$out/destdir PREFIX=/opt/va install >$out/log 2>&1 &&

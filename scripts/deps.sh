@@ -34,14 +34,14 @@ libssl-dev              kernel module build tools
 bc                      kernel build
 patchelf                the compiler of newer kernels, run on its own C library
 sparse                  static checks of the guest module
+llvm:llvm-objdump       reads the executables that are built for macOS
+ruby:ruby               checks the Homebrew formula
 cpio                    guest image
 kmod                    guest image: module dependencies
 dpkg-dev                Debian source packages of QEMU and the kernel
 e2fsprogs               disk images for the tests
 pci.ids                 device names in `vfio-apple list`
 mandoc                  checks the manual page
-ruby:ruby               checks the Homebrew formula
-llvm:llvm-objdump       reads the executables that are built for macOS
 npm:npm                 the Zig compiler, which cross-compiles for macOS, is an npm package
 '
 

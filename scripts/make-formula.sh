@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Print the Homebrew formula for an archive that make dist made: packaging/homebrew/vfio-apple.rb.in with the archive's
+# Print the Homebrew formula for an archive of the sources: packaging/homebrew/vfio-apple.rb.in with the archive's
 # version and checksum, and those of the QEMU that qemu/versions puts first.
 #
-#   scripts/make-formula.sh vfio-apple-VERSION.tar.gz [URL]      URL: where users will find it (default: this very file)
+#   scripts/make-formula.sh vfio-apple-VERSION.tar.[gx]z [URL]      URL: where users will find it (default: this very file)
 #
 #   HEAD_URL     git repository for brew install --HEAD (default: where this clone came from)
 #   HOMEPAGE     default: HEAD_URL
@@ -19,10 +19,9 @@ fail()
 
 archive=${1:?archive} url=${2:-}
 name=${archive##*/}
-version=${name#vfio-apple-}
-version=${version%.tar.gz}
-[ "$name" = "vfio-apple-$version.tar.gz" ] && [ -n "$version" ] || fail "$name is not named vfio-apple-VERSION.tar.gz"
-[ -r "$archive" ] || fail "$archive cannot be read; make dist makes it"
+version=$(echo "$name" | sed -n 's/^vfio-apple-\([0-9][0-9.]*\)\.tar\.[gx]z$/\1/p')
+[ -n "$version" ] || fail "$name is not named vfio-apple-VERSION.tar.gz or .tar.xz"
+[ -r "$archive" ] || fail "$archive cannot be read"
 sha256=$(if command -v shasum >/dev/null; then shasum -a 256 "$archive"; else sha256sum "$archive"; fi | cut -d ' ' -f 1)
 [ -n "$url" ] || url=file://$(cd "$(dirname "$archive")" && pwd)/$name
 

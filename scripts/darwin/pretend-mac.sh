@@ -42,7 +42,7 @@ done
 # Of what macOS and its command line tools bring, what makefiles and scripts may use; found here under the same names.
 for name in awk basename bash bison cat chmod clang clang++ cmp cp curl cut date diff dirname echo env expr false find flex \
 		getconf git grep gunzip gzip head hostname id install ln ls make mkdir mktemp mv od patch perl printf ps pwd \
-		python3 rm rmdir sed sh shasum sleep sort stat tail tar tee test touch tr true tty uniq wc which xargs xz; do
+		python3 rm rmdir sed sh shasum sleep sort stat tail tar tee test touch tr true tty uniq wc which xargs; do
 	real=$(command -v "$name") || continue
 	[ -e "$dir/$name" ] || ln -s "$real" "$dir/$name"
 done

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# TAP: the release archive, and the Homebrew formula that scripts/make-formula.sh makes for it.
+# TAP: the Homebrew formula that scripts/make-formula.sh makes for an archive of the sources.
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
@@ -31,7 +31,6 @@ fails_with()
 }
 
 version=$(sed -n 's/^#define CLI_VERSION "\(.*\)"/\1/p' cli/cli.h)
-archive=$work/dist/vfio-apple-$version.tar.gz
 sum()
 {
 	sha256sum "$1" | cut -d ' ' -f 1
@@ -48,30 +47,40 @@ state   tested
 release $(sum "$work/qemu-9.8.7.tar.xz")
 END
 
-# ---- make dist ----
-
-dist()
-{
-	make -s "B=$work" dist && mkdir -p "$work/unpacked" && tar -xzf "$archive" -C "$work/unpacked" &&
-		[ "$(ls "$work/unpacked")" = "vfio-apple-$version" ] &&
-		(cd "$work/unpacked/vfio-apple-$version" && [ -x scripts/build-qemu.sh ] && [ ! -e .git ] && make -s help)
-}
-if git rev-parse HEAD >/dev/null 2>&1; then
-	check "make dist packs the committed sources, from which make works" dist
-	cp "$archive" "$work/first.tar.gz"
-	check "the archive of the same commit is the same" eval 'make -s "B=$work" dist && cmp "$archive" "$work/first.tar.gz"'
-else
-	mkdir -p "$work/dist" && tar -czf "$archive" COPYING
-fi
-
-# ---- the formula ----
-
 formula=$work/vfio-apple.rb
 make_formula()
 {
 	QEMU_TABLE=$work/versions scripts/make-formula.sh "$@"
 }
-URL=https://example.org/a'&'b/vfio-apple-$version.tar.gz
+
+# ---- make formula ----
+
+archive=$work/formula/vfio-apple-$version.tar.gz
+committed()
+{
+	QEMU_TABLE=$work/versions make -s "B=$work" formula && grep -qF "url \"file://$archive\"" "$work/formula/vfio-apple.rb" &&
+		mkdir -p "$work/unpacked" && tar -xzf "$archive" -C "$work/unpacked" &&
+		[ "$(ls "$work/unpacked")" = "vfio-apple-$version" ] &&
+		(cd "$work/unpacked/vfio-apple-$version" && [ -x scripts/build-qemu.sh ] && [ ! -e .git ] && make -s help)
+}
+if git rev-parse HEAD >/dev/null 2>&1; then
+	check "make formula packs the committed sources, from which make works" committed
+	cp "$archive" "$work/first.tar.gz"
+	check "the archive of the same commit is the same" eval 'committed && cmp "$archive" "$work/first.tar.gz"'
+fi
+archive=$work/vfio-apple-$version.tar.xz
+tar -cJf "$archive" COPYING
+cp "$archive" "$work/first.tar.gz"
+released()
+{
+	QEMU_TABLE=$work/versions make -s "B=$work/other" formula ARCHIVE="$archive" URL="https://example.org/${archive##*/}" &&
+		grep -F "url \"https://example.org/${archive##*/}\"" "$work/other/formula/vfio-apple.rb" && [ ! -e "$work/other/formula/"*.tar.* ]
+}
+check "make formula for the archive of a release names its URL, and packs nothing" released
+
+# ---- the formula ----
+
+URL=https://example.org/a'&'b/vfio-apple-$version.tar.xz
 HEAD_URL=https://user:secret@example.org/vfio-apple.git make_formula "$archive" "$URL" >"$formula"
 check "the formula is Ruby, and nothing is left to be filled in" eval 'ruby -c "$formula" && ! grep -n "@[A-Z]" "$formula"'
 check "no user name or password of the clone is in it" eval '! grep -n secret "$formula"'
@@ -208,7 +217,7 @@ sed '/^release/d' "$work/versions" >"$work/no-release"
 check "a table without checksums is refused" fails_with 'no tested version' \
 	env QEMU_TABLE="$work/no-release" scripts/make-formula.sh "$archive"
 check "an archive of another name is refused" fails_with 'not named' make_formula "$work/first.tar.gz"
-check "an archive that is not there is refused" fails_with 'cannot be read' make_formula "$work/vfio-apple-0.tar.gz"
+check "an archive that is not there is refused" fails_with 'cannot be read' make_formula "$work/vfio-apple-0.tar.xz"
 
 echo "1..$count"
 exit $failed

@@ -30,7 +30,7 @@ on_mac()
 {
 	PATH=$work/mac "$@"
 }
-targets='all check qemu install deps dist formula help demo clean'
+targets='all check qemu install deps formula help demo clean'
 [ ! -e app/room.mk ] || targets="$targets app sign"
 b=$work/build
 
