@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Install what building and testing needs, on a bare Debian 12.  Silent and quick when all of it is there.
-# Elsewhere: name the missing tools and let the user's own package manager do it.
+# Elsewhere: name the missing tools and let the user's own package manager do it.  On a Mac `deps.sh --install` has
+# Homebrew install what the Brewfile lists; that part keeps to what bash 3.2 knows.
 set -u
 
 # package or package:command     reason.  With a command, any provider of that command will do.
@@ -33,6 +34,8 @@ libssl-dev              kernel module build tools
 bc                      kernel build
 patchelf                the compiler of newer kernels, run on its own C library
 sparse                  static checks of the guest module
+llvm:llvm-objdump       reads the executables that are built for macOS
+ruby:ruby               checks the Homebrew formula
 cpio                    guest image
 kmod                    guest image: module dependencies
 dpkg-dev                Debian source packages of QEMU and the kernel
@@ -51,8 +54,14 @@ fail()
 }
 
 if [ "$(uname -s)" = Darwin ]; then
+	[ "$(uname -m)" = arm64 ] ||
+		fail "this Mac has an Intel processor (or this shell runs under Rosetta); vfio-apple needs Apple Silicon"
+	major=$(sw_vers -productVersion | cut -d. -f1)
+	[ "$major" -ge 13 ] || fail "this is macOS $(sw_vers -productVersion); vfio-apple needs macOS 13 or newer"
 	xcode-select -p >/dev/null 2>&1 || fail "the command line tools are missing: run xcode-select --install"
-	exit 0
+	[ "${1:-}" = --install ] || exit 0
+	command -v brew >/dev/null || fail "Homebrew is missing: install it from https://brew.sh, then run make deps again"
+	exec brew bundle --file="$(dirname "$0")/../Brewfile"
 fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
