@@ -29,6 +29,7 @@ class Declarations:
         self.methods = {}       # (class, name) -> {(kind, result, parameters, const)}
         self.arguments = {}     # (class, name) -> parameters of #define Class_Name_Args
         self.aliases = {}       # (class, name) -> (class, name): #define Class_Name_Args Base_Name_Args
+        self.texts = {}         # (class, name) -> the declaration as it stands, without comments
         self.functions = {}     # name -> {(result, parameters)}
         self.constants = {}     # name -> number or text
         self.macros = {}        # name -> number of parameters
@@ -193,7 +194,6 @@ def constant(text, known):
 
 
 def read_enums(text, into):
-    text = re.sub(r'\bAPI_\w+\s*\((?:[^()]|\([^()]*\))*\)', ' ', text)
     for match in re.finditer(r'\benum\b\s*(\w+)?\s*(?::\s*\w+\s*)?\{([^{}]*)\}', text):
         following = 0
         for entry in split(match[2]):
@@ -212,6 +212,7 @@ def read_text(text, into, header=False):
     text, defines = preprocess(strip_comments(text))
     for define in defines:
         read_define(define, into)
+    text = re.sub(r'\b_*API_\w+\s*\((?:[^()]|\([^()]*\))*\)|\bAVAILABLE_MAC_\w+|\bDEPRECATED_\w+', ' ', text)
     read_enums(text, into.constants)
     text = re.sub(r'\bextern\s*"C"(?:\s*\+\+)?\s*\{', ' ', text)
     position = 0
@@ -336,12 +337,13 @@ def read_methods(cls, body, into, header=False):
         if types and types[-1] == 'OSDispatchMethod':
             types, kind = types[:-1], DISPATCHED
         const = bool(re.match(r'\s*const\b', tail))
+        into.texts[cls, match[2]] = statement
         into.methods.setdefault((cls, match[2]), set()).add((kind, clean_type(head), types, const))
 
 
 def read_functions(text, into):
     for statement in split(re.sub(r'\{[^{}]*\}', ';', re.sub(r'\{[^{}]*\}', ';', text)), ';'):
-        variable = re.fullmatch(r'extern\s+(.*[\s*])(\w+)(?:\s+__\w+.*)?', statement, re.S)
+        variable = re.search(r'\bextern\s+([\w\s*]*[\s*])(\w+)$', statement)
         if variable and '(' not in statement:
             into.variables[variable[2]] = clean_type(variable[1])
             continue
