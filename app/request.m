@@ -22,7 +22,8 @@ _Static_assert(APP_ERROR_AUTHORIZATION == OSSystemExtensionErrorAuthorizationReq
 @implementation AppRequest {
 	AppReport _report;
 	enum app_request _kind;
-	NSString *_newer; /* the installed version that was not replaced */
+	OSSystemExtensionRequest *_current; /* answers to an earlier one may still come */
+	NSString *_newer;                   /* the installed version that was not replaced */
 }
 
 - (instancetype)initWithReport:(AppReport)report
@@ -59,6 +60,7 @@ _Static_assert(APP_ERROR_AUTHORIZATION == OSSystemExtensionErrorAuthorizationReq
 									    queue:dispatch_get_main_queue()];
 		break;
 	}
+	_current = request;
 	request.delegate = self;
 	[[OSSystemExtensionManager sharedManager] submitRequest:request];
 }
@@ -95,14 +97,13 @@ _Static_assert(APP_ERROR_AUTHORIZATION == OSSystemExtensionErrorAuthorizationReq
 
 - (void)requestNeedsUserApproval:(OSSystemExtensionRequest *)request
 {
-	(void)request;
-	_report(APP_NEEDS_APPROVAL, false, [NSString stringWithUTF8String:[self approvalText]]);
+	if (request == _current)
+		_report(APP_NEEDS_APPROVAL, false, [NSString stringWithUTF8String:[self approvalText]]);
 }
 
 - (void)request:(OSSystemExtensionRequest *)request didFinishWithResult:(OSSystemExtensionRequestResult)result
 {
-	(void)request;
-	if (_kind == APP_STATUS) /* has been told by foundProperties */
+	if (request != _current || _kind == APP_STATUS) /* a status has been told by foundProperties */
 		return;
 	if (result == OSSystemExtensionRequestWillCompleteAfterReboot)
 		[self endWith:APP_NEEDS_RESTART text:app_restart_text(_kind)];
@@ -112,7 +113,8 @@ _Static_assert(APP_ERROR_AUTHORIZATION == OSSystemExtensionErrorAuthorizationReq
 
 - (void)request:(OSSystemExtensionRequest *)request didFailWithError:(NSError *)error
 {
-	(void)request;
+	if (request != _current)
+		return;
 	if (_newer)
 		_report(APP_NEWER_INSTALLED, true, _newer);
 	else if (![error.domain isEqualToString:OSSystemExtensionErrorDomain])
@@ -130,7 +132,10 @@ _Static_assert(APP_ERROR_AUTHORIZATION == OSSystemExtensionErrorAuthorizationReq
 	NSString *version = @"";
 	enum app_outcome status;
 
-	(void)request;
+	if (request != _current) {
+		free(installed);
+		return;
+	}
 	for (unsigned i = 0; installed && i < count; i++) {
 		OSSystemExtensionProperties *p = [properties objectAtIndex:i];
 

@@ -128,6 +128,8 @@ refuses packaging "a project with a file that is not there is refused" app/proje
 	'INFOPLIST_FILE'
 refuses packaging "a project without a header search path is refused" app/project.yml \
 	's|\[\$\(SRCROOT\)/../abi, \$\(SRCROOT\)/../dext\]|[$(SRCROOT)/../dext]|' 'vfa_dext.h, which is in no header'
+refuses packaging "a tool that claims what no profile grants in development is refused" app/project.yml \
+	's|(TOOL_ENTITLEMENTS_development: )""|\1$(SRCROOT)/../cli/vfio-apple.entitlements|' 'in development'
 refuses packaging "an extension that is not named after its identifier is refused" app/project.yml \
 	's/PRODUCT_NAME: \$\(VFA_DEXT_ID\)/PRODUCT_NAME: VFIOUserPCIDriver/' 'PRODUCT_NAME'
 

@@ -250,7 +250,7 @@ def paths_of(tree, value):
 def check_settings(tree, where, settings):
     for name, value in settings.items():
         for used in re.findall(r'\$\((\w+)\)', str(value)):
-            if used not in tree.settings and used != 'SRCROOT':
+            if used not in tree.settings and used not in settings and used != 'SRCROOT':
                 yield f'{where}: {name}: app/Identity.xcconfig has no {used}'
         for path in paths_of(tree, value):
             for signing in ('development', 'distribution'):
@@ -322,6 +322,9 @@ def check_project(tree):
         yield 'VFIOApple: does not embed the extension and the tool'
     elif embedded['vfio-apple'].get('copy', {}).get('destination') != 'executables':
         yield 'VFIOApple: the tool is not copied to Contents/MacOS'
+    # macOS kills a program that claims what no profile grants it; a tool has no place for a profile.
+    if targets['vfio-apple']['settings'].get('TOOL_ENTITLEMENTS_development'):
+        yield 'vfio-apple: is signed with an entitlement in development'
     used = set(re.findall(r'#\s*import\s*<(\w+)/', tree.text('app/*.[mh]')))
     linked = {e['sdk'].removesuffix('.framework') for e in app['dependencies'] if 'sdk' in e}
     for framework in sorted(used - linked):
