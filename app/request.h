@@ -8,7 +8,7 @@
 
 #include "messages.h"
 
-/* On the main queue.  APP_NEEDS_APPROVAL while a request waits for a click is followed by another; all else is the end. */
+/* On the main queue.  What has not ended waits for a click, and another report follows. */
 typedef void (^AppReport)(enum app_outcome outcome, bool ended, NSString *sentence);
 
 @interface AppRequest : NSObject <OSSystemExtensionRequestDelegate>

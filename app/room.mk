@@ -14,8 +14,8 @@ SIGN_IDENTITY ?= -
 ifeq ($(shell uname -s),Darwin)
 app:
 	@command -v xcodegen >/dev/null || { echo "make app: XcodeGen is missing; run brew install xcodegen" >&2; exit 1; }
-	@xcodebuild -version >/dev/null 2>&1 || { echo "make app: Xcode is missing (the command line tools have no DriverKit);" \
-		"install it and run sudo xcode-select -s /Applications/Xcode.app" >&2; exit 1; }
+	@xcodebuild -version >/dev/null 2>&1 || { echo "make app: Xcode is missing; install it (the command line tools have" \
+		"no DriverKit) and run sudo xcode-select -s /Applications/Xcode.app" >&2; exit 1; }
 	xcodegen generate --quiet --no-env --spec app/project.yml
 	xcodebuild -quiet -project app/VFIOApple.xcodeproj -scheme VFIOApple -configuration Release \
 		-derivedDataPath $(B)/app/xcode $(if $(APP_TEAM),-allowProvisioningUpdates,CODE_SIGNING_ALLOWED=NO) \

@@ -58,9 +58,9 @@ for source in app/*.m app/*.c; do
 	objects+=("$object")
 done
 
-linked=(-framework Foundation -framework AppKit -framework SystemExtensions -framework CoreFoundation -lobjc)
+libraries+=(-framework Foundation -framework AppKit -framework SystemExtensions -framework CoreFoundation -lobjc)
 rm -f $out/VFIOApple
-"${compiler[@]}" "${objects[@]}" "${libraries[@]}" "${linked[@]}" -o $out/VFIOApple >$out/log 2>&1
+"${compiler[@]}" "${objects[@]}" "${libraries[@]}" -o $out/VFIOApple >$out/log 2>&1
 result $? "the app links against Foundation, AppKit, SystemExtensions and the Objective-C runtime" $out/log
 
 # mach_header_64: magic MH_MAGIC_64, cputype CPU_TYPE_ARM64, (subtype,) filetype MH_EXECUTE
@@ -69,24 +69,25 @@ read -r magic cpu _ type <<<"$(od -An -tx4 -N16 $out/VFIOApple 2>/dev/null | tr 
 result $? "the app is an arm64 Mach-O executable"
 
 # A gate that accepts everything would be no gate.
+build()
+{	# body of main, declarations before it
+	printf '%s\n' '#import "request.h"' "${2:-}" "int main(void) { $1; return 0; }" >$out/one.m
+	"${compiler[@]}" "${flags[@]}" "${includes[@]}" $out/one.m "${libraries[@]}" -o $out/one >$out/log 2>&1
+}
 refused()
-{	# description, program
-	printf '%s\n' '#import "request.h"' "$2" >$out/bad.m
-	! "${compiler[@]}" "${flags[@]}" "${includes[@]}" $out/bad.m "${libraries[@]}" "${linked[@]}" -o $out/bad >$out/log 2>&1
+{	# description, as build
+	! build "$2" "${3:-}"
 	result $? "$1 is refused" $out/log
 }
-printf '%s\n' '#import "request.h"' 'int main(void) { return [OSSystemExtensionManager sharedManager] == nil; }' >$out/good.m
-"${compiler[@]}" "${flags[@]}" "${includes[@]}" $out/good.m "${libraries[@]}" "${linked[@]}" -o $out/good >$out/log 2>&1
+build '(void)[OSSystemExtensionManager sharedManager]'
 result $? "a program of one call is accepted" $out/log
-refused "a method that no framework declares" 'int main(void) { [[OSSystemExtensionManager sharedManager] submit]; return 0; }'
-refused "an argument of another type" 'int main(void) { [[OSSystemExtensionManager sharedManager] submitRequest:@"x"]; return 0; }'
-refused "a delegate without what it must answer" '
-@interface Half : NSObject <OSSystemExtensionRequestDelegate>
+refused "a method that no framework declares" '[[OSSystemExtensionManager sharedManager] submit]'
+refused "an argument of another type" '[[OSSystemExtensionManager sharedManager] submitRequest:@"x"]'
+refused "a delegate without what it must answer" '' '@interface Half : NSObject <OSSystemExtensionRequestDelegate>
 @end
 @implementation Half
-@end
-int main(void) { return 0; }'
-refused "a symbol that macOS does not have" 'extern int not_in_any_framework; int main(void) { return not_in_any_framework; }'
+@end'
+refused "a symbol that macOS does not have" 'return not_in_any_framework' 'extern int not_in_any_framework;'
 
 echo "1..$count"
 exit $failed

@@ -26,10 +26,12 @@ value()
 [ -n "$app" ] || fail "name the app to sign"
 [ -d "$app" ] || fail "$app is not there; make app builds it"
 command -v codesign >/dev/null || fail "codesign is part of macOS; run this on a Mac"
-dext_id=$(value VFA_DEXT_ID "$@") && app_id=$(value VFA_APP_ID "$@") && signing=$(value VFA_SIGNING "$@") || exit 1
+dext_id=$(value VFA_DEXT_ID "$@") || exit 1
+app_id=$(value VFA_APP_ID "$@") || exit 1
+signing=$(value VFA_SIGNING "$@") || exit 1
 dext=$app/Contents/Library/SystemExtensions/$dext_id.dext
 [ -d "$dext" ] || fail "$app does not contain $dext_id.dext; build it with this app/Identity.xcconfig"
-[ -f "$top/dext/VFIOUserPCIDriver.$signing.entitlements" ] || fail "VFA_SIGNING is $signing: development or distribution"
+[ -f "$top/dext/VFIOUserPCIDriver.$signing.entitlements" ] || fail "VFA_SIGNING is $signing: not development or distribution"
 
 work=$(mktemp -d) || fail "no room for a temporary folder"
 trap 'rm -rf "$work"' EXIT

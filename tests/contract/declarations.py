@@ -324,7 +324,7 @@ def read_methods(cls, body, into, header=False):
     for statement in split(re.sub(r'\{[^{}]*\}', ';', re.sub(r'\{[^{}]*\}', ';', body)), ';'):
         statement = re.sub(r'OSDeclareClass\([^)]*\)|\b(public|protected|private)\s*:', '', statement).strip()
         match = re.match(r'([\w\s:*&<>,]*?)\b(_?[A-Za-z]\w*)\s*\(', statement)
-        if not match or not match[1].strip() or match[2].endswith('_Impl') or 'operator' in match[1] or match[2] == 'TYPE':
+        if not match or not match[1].strip() or 'operator' in match[1] or match[2].endswith('_Impl'):
             continue
         close = matching(statement, match.end() - 1)
         head, parameters, tail = match[1], statement[match.end():close], statement[close + 1:]

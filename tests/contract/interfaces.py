@@ -152,7 +152,7 @@ def check_uses(root, table, ours):
     """Every name of the frameworks the extension mentions is one of Apple's, and none is the stand-in's own."""
     known = {n.split('::')[-1] for _, n in table.names()} | {n.split('::')[0] for _, n in table.names()}
     own = {n.split('::')[-1] for n in ours} - known
-    for path in sorted(glob.glob(f'{root}/dext/*.cpp') + glob.glob(f'{root}/dext/*.h') + glob.glob(f'{root}/dext/*.iig')):
+    for path in sorted(p for end in ('cpp', 'h', 'iig') for p in glob.glob(f'{root}/dext/*.{end}')):
         found, text = words(path)
         where = os.path.relpath(path, root)
         for name in sorted(found & own):
@@ -174,7 +174,8 @@ def selectors(root):
 
 
 def dispatch_table(root):
-    rows = re.findall(r'/\* (\w+) \*/ \{\{(\w+), (\w+), ([^{}]*)\}, (\w+)\}', read(f'{root}/dext/VFIOUserPCIUserClient.cpp'))
+    text = read(f'{root}/dext/VFIOUserPCIUserClient.cpp')
+    rows = re.findall(r'/\* (\w+) \*/ \{\{(\w+), (\w+), ([^{}]*)\}, (\w+)\}', text)
     table = {}
     for name, _, mode, counts, needs in rows:
         scalars_in, bytes_in, scalars_out, bytes_out = d.split(counts)
@@ -206,7 +207,8 @@ def client_calls(root):
         where = os.path.relpath(path, root)
         for match in re.finditer(r'\.selector = (VFA_\w+)([^{};]*)\}', text):
             fields = dict(re.findall(r'\.(\w+) = ([^,}]+)', match[2]))
-            yield where, match[1], {'async': False, 'in': int(fields.get('in_count', '0')), 'struct in': 'in_data' in fields,
+            yield where, match[1], {'async': False,
+                                    'in': int(fields.get('in_count', '0')), 'struct in': 'in_data' in fields,
                                     'out': int(fields.get('out_count', '0')), 'struct out': 'out_data' in fields}
         for match in re.finditer(r'IOConnectCallAsyncScalarMethod\s*\(', text):
             arguments = d.split(text[match.end():d.matching(text, match.end() - 1)])

@@ -14,7 +14,10 @@ import os
 import re
 import sys
 
-import yaml
+try:
+    import yaml
+except ImportError:     # macOS; scripts/deps.sh installs it elsewhere
+    yaml = None
 
 import declarations as d
 
@@ -30,9 +33,9 @@ BUNDLE = {'CFBundleDevelopmentRegion': 'en', 'CFBundleExecutable': re.compile('.
           'CFBundleShortVersionString': re.compile(VERSION), 'CFBundleVersion': re.compile(VERSION),
           'OSBundleUsageDescription': re.compile('.{10,}'), 'IOKitPersonalities': dict}
 # IOPCIFamily PEX8733/PCIDriverKitPEX8733/Info.plist, Apple's own; IOPCITunnelCompatible: IOPCIBridge.cpp 4600.
-PERSONALITY = {'CFBundleIdentifier': None, 'CFBundleIdentifierKernel': 'com.apple.kpi.iokit', 'IOClass': 'IOUserService',
-               'IOProviderClass': 'IOPCIDevice', 'IOResourceMatch': 'IOKit', 'IOUserServerName': None,
-               'IOPCITunnelCompatible': True, 'IOUserClass': re.compile(r'\w+')}
+PERSONALITY = {'CFBundleIdentifier': None, 'CFBundleIdentifierKernel': 'com.apple.kpi.iokit',
+               'IOClass': 'IOUserService', 'IOProviderClass': 'IOPCIDevice', 'IOResourceMatch': 'IOKit',
+               'IOUserServerName': None, 'IOPCITunnelCompatible': True, 'IOUserClass': re.compile(r'\w+')}
 # IOUserServer.cpp 5168: Create() wants IOClass; a client is an IOUserUserClient.
 CLIENT = {'IOClass': 'IOUserUserClient', 'IOUserClass': re.compile(r'\w+')}
 APP = {'CFBundleDevelopmentRegion': 'en', 'CFBundleExecutable': 'VFIOApple', 'CFBundleIdentifier': None,
@@ -315,7 +318,8 @@ def check_project(tree):
         yield 'the targets are not a driver extension, an application and a tool'
     if not {'DriverKit', 'PCIDriverKit'} <= set(settings.get('OTHER_LDFLAGS', [])):
         yield 'VFIOUserPCIDriver: DriverKit and PCIDriverKit are not linked'
-    if float(settings['DRIVERKIT_DEPLOYMENT_TARGET']) < 22 or float(project['options']['deploymentTarget']['macOS']) < 13:
+    oldest = project['options']['deploymentTarget']
+    if float(settings['DRIVERKIT_DEPLOYMENT_TARGET']) < 22 or float(oldest['macOS']) < 13:
         yield 'deployment targets: DriverKit 22 and macOS 13 are the oldest'
     embedded = {e['target']: e for e in app['dependencies'] if 'target' in e}
     if not {'VFIOUserPCIDriver', 'vfio-apple'} <= set(embedded):
@@ -342,7 +346,10 @@ def main(arguments):
             result(f'{signing} entitlements, {devices} devices: those of the property list, and no more',
                    check_entitlements(tree, signing))
     result('the app and the tool are entitled to what they do', check_programs(Tree(root)))
-    result('app/project.yml builds every source, with settings and files that exist', check_project(Tree(root)))
+    if yaml:
+        result('app/project.yml builds every source, with settings and files that exist', check_project(Tree(root)))
+    else:
+        print('ok - app/project.yml # SKIP python3 has no yaml')
     return failed
 
 

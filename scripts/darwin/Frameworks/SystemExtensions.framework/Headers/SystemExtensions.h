@@ -52,7 +52,8 @@ typedef NS_ENUM(NSInteger, OSSystemExtensionRequestResult) {
 - (void)request:(OSSystemExtensionRequest *)request didFinishWithResult:(OSSystemExtensionRequestResult)result;
 - (void)request:(OSSystemExtensionRequest *)request didFailWithError:(NSError *)error;
 @optional
-- (void)request:(OSSystemExtensionRequest *)request foundProperties:(NSArray<OSSystemExtensionProperties *> *)properties;
+- (void)request:(OSSystemExtensionRequest *)request
+	foundProperties:(NSArray<OSSystemExtensionProperties *> *)properties;
 @end
 
 @interface OSSystemExtensionRequest : NSObject
