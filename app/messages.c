@@ -10,25 +10,27 @@ static const char *const errors[APP_ERROR_LAST + 1] = {
 		"\"log show --last 5m --predicate 'process == \"sysextd\"'\" in Terminal shows the reason.",
 	[APP_ERROR_MISSING_ENTITLEMENT] =
 		"VFIOApple may not install extensions because it is not signed with the entitlement "
-		"com.apple.developer.system-extension.install: install a signed copy, or sign this one with \"make sign\".",
+		"com.apple.developer.system-extension.install: install a signed copy, or sign this one with "
+		"\"make sign\".",
 	[APP_ERROR_PARENT_LOCATION] =
-		"VFIOApple has to be in the Applications folder: move it there in the Finder and open it again; if it is there "
-		"already, run \"xattr -dr com.apple.quarantine /Applications/VFIOApple.app\" in Terminal.",
+		"VFIOApple has to be in the Applications folder: move it there in the Finder and open it again; if it "
+		"is there already, run \"xattr -dr com.apple.quarantine /Applications/VFIOApple.app\" in Terminal.",
 	[APP_ERROR_NOT_FOUND] =
-		"The driver extension is not inside VFIOApple.app, or this app may not carry it: install a complete copy of "
-		"VFIOApple; with one you built, look for Contents/Library/SystemExtensions.",
-	[APP_ERROR_NO_IDENTIFIER] =
-		"The driver extension inside VFIOApple.app has no bundle identifier: install a complete copy of VFIOApple.",
+		"The driver extension is not inside VFIOApple.app, or this app may not carry it: install a complete "
+		"copy of VFIOApple; with one you built, look for Contents/Library/SystemExtensions.",
+	[APP_ERROR_NO_IDENTIFIER] = "The driver extension inside VFIOApple.app has no bundle identifier: install a "
+				    "complete copy of VFIOApple.",
 	[APP_ERROR_DUPLICATE] =
 		"VFIOApple.app contains the driver extension twice: delete the app and install a fresh copy.",
 	[APP_ERROR_UNKNOWN_CATEGORY] =
 		"This macOS does not know driver extensions of this kind: VFIOApple needs macOS 13 or newer.",
 	[APP_ERROR_SIGNATURE] =
-		"The signature of the driver extension is not accepted: install a fresh copy of VFIOApple; one you built and "
-		"signed yourself without a team needs System Integrity Protection off.",
+		"The signature of the driver extension is not accepted: install a fresh copy of VFIOApple; one you "
+		"built and signed yourself without a team needs System Integrity Protection off.",
 	[APP_ERROR_VALIDATION] =
-		"macOS does not accept the driver extension's property list or entitlements: install a fresh copy of VFIOApple; "
-		"\"log show --last 5m --predicate 'process == \"sysextd\"'\" in Terminal names what it objects to.",
+		"macOS does not accept the driver extension's property list or entitlements: install a fresh copy of "
+		"VFIOApple; \"log show --last 5m --predicate 'process == \"sysextd\"'\" in Terminal names what it "
+		"objects to.",
 	[APP_ERROR_POLICY] =
 		"A policy of this Mac forbids the driver extension: ask whoever manages the Mac to allow it.",
 	[APP_ERROR_CANCELED] = "The request was cancelled: try again.",
@@ -53,17 +55,19 @@ enum app_outcome app_error_outcome(enum app_request request, long code)
 const char *app_approval_text(long macos_major)
 {
 	if (macos_major >= 15)
-		return "macOS asks for your approval: open System Settings > General > Login Items & Extensions, click the (i) "
+		return "macOS asks for your approval: open System Settings > General > Login Items & Extensions, click "
+		       "the (i) "
 		       "beside Driver Extensions, turn VFIOApple on and enter your password.";
-	return "macOS asks for your approval: open System Settings > Privacy & Security, scroll down to Security, click Allow "
+	return "macOS asks for your approval: open System Settings > Privacy & Security, scroll down to Security, "
+	       "click Allow "
 	       "(or Details) beside the message about VFIOApple and enter your password.";
 }
 
 const char *app_done_text(enum app_request request)
 {
-	return request == APP_DEACTIVATE
-		       ? "The driver extension has been removed; VFIOApple may be deleted."
-		       : "The driver extension is active; \"vfio-apple list\" in Terminal shows the devices it can pass on.";
+	return request == APP_DEACTIVATE ? "The driver extension has been removed; VFIOApple may be deleted."
+					 : "The driver extension is active; \"vfio-apple list\" in Terminal shows the "
+					   "devices it can pass on.";
 }
 
 const char *app_restart_text(enum app_request request)
@@ -72,16 +76,17 @@ const char *app_restart_text(enum app_request request)
 					 : "Restart the Mac: the driver extension takes the place of the old one then.";
 }
 
-const char app_usage[] = "usage: VFIOApple activate [--no-wait] | deactivate | status\n"
-			 "\n"
-			 "  activate    installs the driver extension, or replaces an installed one that is not newer;\n"
-			 "              waits for the approval in System Settings unless told not to\n"
-			 "  deactivate  removes it\n"
-			 "  status      says whether it is active\n"
-			 "\n"
-			 "Without a word it opens a window that does the same.\n"
-			 "Exit status: 0 done (status: active), 1 failed, 2 not understood, 3 approval is needed,\n"
-			 "4 the Mac has to restart, 5 not active, 6 a newer version is installed.\n";
+const char app_usage[] =
+	"usage: VFIOApple activate [--no-wait] | deactivate | status\n"
+	"\n"
+	"  activate    installs the driver extension, or replaces an installed one that is not newer;\n"
+	"              waits for the approval in System Settings unless told not to\n"
+	"  deactivate  removes it\n"
+	"  status      says whether it is active\n"
+	"\n"
+	"Without a word it opens a window that does the same.\n"
+	"Exit status: 0 done (status: active), 1 failed, 2 not understood, 3 approval is needed,\n"
+	"4 the Mac has to restart, 5 not active, 6 a newer version is installed.\n";
 
 enum app_outcome app_status(const struct app_installed *installed, unsigned count)
 {

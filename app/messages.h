@@ -11,12 +11,12 @@
 #include <stdbool.h>
 
 enum app_outcome {
-	APP_DONE = 0,		/* activated, deactivated; status: active */
-	APP_FAILED = 1,		/* an error that is none of the below */
-	APP_USAGE = 2,		/* the command line was not understood */
-	APP_NEEDS_APPROVAL = 3,	/* somebody has to click first */
-	APP_NEEDS_RESTART = 4,	/* takes effect when the Mac restarts */
-	APP_NOT_ACTIVE = 5,	/* status: not installed, or turned off */
+	APP_DONE = 0,            /* activated, deactivated; status: active */
+	APP_FAILED = 1,          /* an error that is none of the below */
+	APP_USAGE = 2,           /* the command line was not understood */
+	APP_NEEDS_APPROVAL = 3,  /* somebody has to click first */
+	APP_NEEDS_RESTART = 4,   /* takes effect when the Mac restarts */
+	APP_NOT_ACTIVE = 5,      /* status: not installed, or turned off */
 	APP_NEWER_INSTALLED = 6, /* activate: never replaces a newer one */
 };
 

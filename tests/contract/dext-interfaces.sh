@@ -134,7 +134,7 @@ refuses packaging "a PCI ID of the wrong form is refused" app/Identity.xcconfig 
 	's/^(VFA_PCI_MATCH_chosen = ).*/\110de/' \
 	'IOPCIPrimaryMatch is 10de'
 refuses packaging "free access in what is distributed is refused" dext/VFIOUserPCIDriver.distribution.entitlements \
-	's|<key>com.apple.security.app-sandbox</key>|<key>com.apple.developer.driverkit.allow-any-userclient-access</key><false/>&|' \
+	's|<key>com.apple.security|<key>com.apple.developer.driverkit.allow-any-userclient-access</key><false/>&|' \
 	'allow-any-userclient-access is not known'
 refuses packaging "a tool entitled to another extension is refused" cli/vfio-apple.entitlements \
 	's/\$\(VFA_DEXT_ID\)/$(VFA_APP_ID)/' 'userclient-access is'
@@ -146,6 +146,8 @@ if ! python3 -c 'import yaml' 2>/dev/null; then
 fi
 refuses packaging "a project that leaves out a source is refused" app/project.yml 's|"core/\*.c", ||' \
 	'core/window.c is not built'
+refuses packaging "a project without a debug configuration is refused" app/project.yml \
+	'/^  Debug: debug/d' 'of each kind'
 refuses packaging "a project with a file that is not there is refused" app/project.yml \
 	's|dext/Info.plist|dext/Infos.plist|' \
 	'INFOPLIST_FILE'

@@ -287,6 +287,9 @@ def check_project(tree):
     for name, path in project['configFiles'].items():
         if name not in project['configs'] or not os.path.exists(f'{tree.root}/app/{path}'):
             yield f'configFiles: {name}: {path}'
+    kinds = set(project['configs'].values())
+    if kinds != {'debug', 'release'} or set(project['configFiles']) != set(project['configs']):
+        yield 'XcodeGen wants a configuration of each kind, and each needs Identity.xcconfig'
     targets = project['targets']
     yield from check_settings(tree, 'settings', project['settings'])
     for name, target in targets.items():

@@ -39,8 +39,8 @@ static void remedies_name_what_to_do(void **state)
 {
 	(void)state;
 	assert_non_null(strstr(app_error_text(APP_ERROR_PARENT_LOCATION), "Applications folder"));
-	assert_non_null(strstr(app_error_text(APP_ERROR_MISSING_ENTITLEMENT),
-			       "com.apple.developer.system-extension.install"));
+	assert_non_null(
+		strstr(app_error_text(APP_ERROR_MISSING_ENTITLEMENT), "com.apple.developer.system-extension.install"));
 	assert_non_null(strstr(app_error_text(APP_ERROR_SIGNATURE), "System Integrity Protection"));
 	assert_non_null(strstr(app_approval_text(15), "Login Items & Extensions"));
 	assert_non_null(strstr(app_approval_text(26), "Driver Extensions"));
@@ -87,12 +87,12 @@ static void versions_are_compared_number_by_number(void **state)
 		struct app_version a, b;
 		int order;
 	} cases[] = {
-		{{"1.0", "1"}, {"1.0", "1"}, 0},      {{"1.10", "1"}, {"1.9", "1"}, 1},
-		{{"1.9", "5"}, {"1.10", "1"}, -1},    {{"1.0", "2"}, {"1.0", "1"}, 1},
-		{{"1.0", "1"}, {"1.0.0", "1.0"}, 0},  {{"1.0.1", "1"}, {"1.0", "9"}, 1},
-		{{"2", "1"}, {"1.99.99", "99"}, 1},   {{"", ""}, {"1", "1"}, -1},
-		{{"1.0", "abc"}, {"1.0", "abd"}, 0},  {{"1.0", "10"}, {"1.0", "9"}, 1},
-		{{"01.0", "1"}, {"1.0", "1"}, 0},     {{"1..2", "1"}, {"1.0.2", "1"}, 0},
+		{{"1.0", "1"}, {"1.0", "1"}, 0},     {{"1.10", "1"}, {"1.9", "1"}, 1},
+		{{"1.9", "5"}, {"1.10", "1"}, -1},   {{"1.0", "2"}, {"1.0", "1"}, 1},
+		{{"1.0", "1"}, {"1.0.0", "1.0"}, 0}, {{"1.0.1", "1"}, {"1.0", "9"}, 1},
+		{{"2", "1"}, {"1.99.99", "99"}, 1},  {{"", ""}, {"1", "1"}, -1},
+		{{"1.0", "abc"}, {"1.0", "abd"}, 0}, {{"1.0", "10"}, {"1.0", "9"}, 1},
+		{{"01.0", "1"}, {"1.0", "1"}, 0},    {{"1..2", "1"}, {"1.0.2", "1"}, 0},
 	};
 
 	(void)state;
