@@ -13,6 +13,7 @@ patch:patch             QEMU patches
 ca-certificates         package downloads
 xz-utils                kernel modules and source archives are xz
 python3                 meson, and checks of JSON output
+python3-yaml            the Xcode project is described in YAML, and checked here
 python3-venv            QEMU builds its meson in a virtual environment
 clang                   compiler of everything outside QEMU and the guest; the dext uses blocks
 libblocksruntime-dev    blocks off a Mac
