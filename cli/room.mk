@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The vfio-apple tool.
 
-cli_parts := cmd_list cmd_status cmd_run qemu_args host kernel_image pci_ids json
+cli_parts := cmd_list cmd_status cmd_run cmd_doctor doctor_facts doctor_registry doctor_checks doctor_device_checks \
+	extension_list known_devices subprocess qemu_program qemu_args host kernel_image pci_ids json text
 cli_objs := $(cli_parts:%=$(B)/cli/%.o) $(B)/cli/main.o
 cli_tool := $(B)/cli/vfio-apple
 
-$(cli_objs) $(B)/tests/unit/test_cli.o: CPPFLAGS += -Icli -Iclient/include -Iabi -D_GNU_SOURCE
+$(cli_objs) $(B)/tests/unit/test_cli.o: CPPFLAGS += -Icli -Iclient/include -Iabi -D_GNU_SOURCE $(PLATFORM_CPPFLAGS)
 
 $(cli_tool): $(cli_objs) $(B)/client/libvfapple.a $(PLATFORM_DEPS)
 	$(CC) $(LDFLAGS) -o $@ $(cli_objs) $(B)/client/libvfapple.a $(PLATFORM_LIBS)
 
 # The parts that need no device are tested by themselves.
-$(B)/tests/unit/test_cli: $(B)/tests/unit/test_cli.o $(B)/cli/qemu_args.o $(B)/cli/pci_ids.o $(B)/cli/json.o
+$(B)/tests/unit/test_cli: $(B)/tests/unit/test_cli.o $(B)/cli/qemu_args.o $(B)/cli/pci_ids.o $(B)/cli/json.o $(B)/cli/text.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka
 
 # Holds a device while the tool looks at it.

@@ -203,7 +203,7 @@ void function_restart(struct function *f, enum sim_reset kind)
 	function_kick(f);
 }
 
-/* One entry of "reg" or "assigned-addresses", in the order of 64-bit Arm (IOPCIDevice.h, struct IOPCIPhysicalAddress). */
+/* Entry of "reg" and "assigned-addresses", in the order of 64-bit Arm (IOPCIDevice.h, struct IOPCIPhysicalAddress). */
 struct physical_address {
 	uint32_t space, low, high, length_low, length_high;
 };

@@ -198,8 +198,8 @@ struct property {
 struct entry {
 	struct object o;
 	enum entry_kind kind;
-	char name[128], class[128]; /* class: IOUserClass of a dext's, else the kernel's */
-	const char *superclass;     /* ENTRY_KERNEL: matched by this class too; may be NULL */
+	char name[128], class[128];  /* class: IOUserClass of a dext's, else the kernel's */
+	const char *superclass;      /* ENTRY_KERNEL: matched by this class too; may be NULL */
 	struct property *properties; /* kernel.lock, all below too */
 	struct entry *provider;
 	struct function *function; /* the PCI function below */
@@ -270,7 +270,7 @@ struct bar {
 	atomic_bool client_mapped; /* ever */
 };
 
-/* Only a BAR with an address is in the nub's IODeviceMemory, which is all that a driver can find (PB 4315, PD GetBARInfo). */
+/* Drivers find only what is in the nub's IODeviceMemory: BARs with an address (PB 4315, PD GetBARInfo). */
 static inline bool bar_assigned(const struct bar *b)
 {
 	return b->size && b->mode != BAR_UNASSIGNED;

@@ -45,7 +45,13 @@ struct function_config {
 };
 
 /* What `systemextensionsctl list` shows of the dext; only an enabled one runs. */
-enum extension_state { EXTENSION_ENABLED, EXTENSION_WAITING, EXTENSION_DISABLED, EXTENSION_UNINSTALLED, EXTENSION_NONE };
+enum extension_state {
+	EXTENSION_ENABLED,
+	EXTENSION_WAITING,
+	EXTENSION_DISABLED,
+	EXTENSION_UNINSTALLED,
+	EXTENSION_NONE
+};
 
 struct enclosure_config {
 	const char *vendor, *model;

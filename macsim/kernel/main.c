@@ -307,8 +307,8 @@ static bool start_machine(const char *dext, char *err, size_t err_size)
 	}
 	mac_publish_thunderbolt();
 	for (unsigned i = 0; i < nr_functions; i++) {
-		bool taken = kernel.config.dext_state == EXTENSION_ENABLED &&
-			     !strcmp(functions[i]->config.driver, "dext");
+		bool taken =
+			kernel.config.dext_state == EXTENSION_ENABLED && !strcmp(functions[i]->config.driver, "dext");
 		host_new(functions[i], taken ? dext : NULL, kernel.config.dext_class);
 		function_publish(functions[i]);
 		host_start(functions[i]->host);

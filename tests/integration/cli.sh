@@ -83,7 +83,7 @@ plain $tool
 check "without a command it explains itself" test "$status" = 2 -a -s "$work/err"
 plain $tool --help
 check "--help goes to stdout" test "$status" = 0 -a -s "$work/out" -a ! -s "$work/err"
-for c in list status run; do
+for c in list status run doctor; do
 	plain $tool $c --help
 	check "$c --help goes to stdout" test "$status" = 0 -a -s "$work/out" -a ! -s "$work/err"
 done
