@@ -183,7 +183,8 @@ static void check_bars(const struct device_facts *device, const char *name, stru
 			   "behind a Thunderbolt port, and drivers use the rest through it.",
 			   largest, size_text(info->bars[largest].size, size));
 	} else {
-		doctor_say(f, DOCTOR_OK, "All %u memory BARs have addresses and can be mapped.", count);
+		doctor_say(f, DOCTOR_OK, "%s address%s and can be mapped.",
+			   count == 1 ? "Its one memory BAR has an" : "All memory BARs have", count == 1 ? "" : "es");
 	}
 }
 

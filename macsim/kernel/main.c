@@ -305,7 +305,6 @@ static bool start_machine(const char *dext, char *err, size_t err_size)
 			 strerror(errno));
 		return false;
 	}
-	mac_publish_thunderbolt();
 	for (unsigned i = 0; i < nr_functions; i++) {
 		bool taken =
 			kernel.config.dext_state == EXTENSION_ENABLED && !strcmp(functions[i]->config.driver, "dext");
@@ -316,6 +315,7 @@ static bool start_machine(const char *dext, char *err, size_t err_size)
 	for (unsigned i = 0; i < nr_functions; i++)
 		if (!host_wait_started(functions[i]->host, deadline, err, err_size))
 			return false;
+	mac_publish_thunderbolt();
 	return true;
 }
 
