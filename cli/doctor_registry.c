@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <CoreFoundation/CoreFoundation.h>
 #include <IOKit/IOKitLib.h>
 
 #include "doctor.h"
@@ -166,8 +167,7 @@ static void add_user(struct nub_facts *nub, const char *user)
 		snprintf(nub->users + used, sizeof(nub->users) - used, "%s%s", used ? "; " : "", user);
 }
 
-/* The user clients of our service say who opened them: "pid 123, name". */
-static void read_users(io_service_t service, struct nub_facts *nub)
+static void each_child(io_service_t service, void (*read)(io_service_t, struct nub_facts *), struct nub_facts *nub)
 {
 	static const io_name_t plane = kIOServicePlane;
 	io_iterator_t children;
@@ -176,35 +176,31 @@ static void read_users(io_service_t service, struct nub_facts *nub)
 	if (IORegistryEntryGetChildIterator(service, plane, &children))
 		return;
 	for (unsigned i = 0; i < ENTRIES_MAX && (child = IOIteratorNext(children)); i++) {
-		char creator[TEXT_BYTES];
-
-		read_text(child, kIOUserClientCreatorKey, creator, sizeof(creator));
-		add_user(nub, creator);
+		read(child, nub);
 		IOObjectRelease(child);
 	}
 	IOObjectRelease(children);
 }
 
-static void read_drivers(io_service_t service, struct nub_facts *nub)
+/* A user client says who opened it: "pid 123, name". */
+static void read_user(io_service_t client, struct nub_facts *nub)
 {
-	static const io_name_t plane = kIOServicePlane;
-	io_iterator_t children;
-	io_service_t child;
+	char creator[TEXT_BYTES];
 
-	if (IORegistryEntryGetChildIterator(service, plane, &children))
-		return;
-	for (unsigned i = 0; i < ENTRIES_MAX && (child = IOIteratorNext(children)); i++) {
-		io_name_t name = "";
+	read_text(client, kIOUserClientCreatorKey, creator, sizeof(creator));
+	add_user(nub, creator);
+}
 
-		if (!IORegistryEntryGetName(child, name) && !strcmp(name, VFA_SERVICE_NAME)) {
-			nub->ours = true;
-			read_users(child, nub);
-		} else if (!nub->driver[0] && !IOObjectGetClass(child, name)) {
-			text_clean(nub->driver, sizeof(nub->driver), name);
-		}
-		IOObjectRelease(child);
+static void read_driver(io_service_t driver, struct nub_facts *nub)
+{
+	io_name_t name = "";
+
+	if (!IORegistryEntryGetName(driver, name) && !strcmp(name, VFA_SERVICE_NAME)) {
+		nub->ours = true;
+		each_child(driver, read_user, nub);
+	} else if (!nub->driver[0] && !IOObjectGetClass(driver, name)) {
+		text_clean(nub->driver, sizeof(nub->driver), name);
 	}
-	IOObjectRelease(children);
 }
 
 static void read_nub(io_service_t service, struct doctor_facts *facts)
@@ -223,7 +219,7 @@ static void read_nub(io_service_t service, struct doctor_facts *facts)
 	read_address(service, nub);
 	read_bars(service, nub);
 	read_link(service, nub);
-	read_drivers(service, nub);
+	each_child(service, read_driver, nub);
 }
 
 /* ---- Thunderbolt ---- */

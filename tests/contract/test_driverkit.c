@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <IOKit/IOKitLib.h>
+#include <mach/mig_errors.h>
 #include "contract.h"
 #include "dmatest_regs.h"
 

@@ -21,6 +21,7 @@
 
 #include <IOKit/IOKitLib.h>
 #include <IOKit/IOMessage.h>
+#include <mach/mach.h>
 #include "vfa_dext.h"
 #include "wire.h"
 

@@ -6,9 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <mach/mach.h>
+#include <mach/mach_types.h>
+#include <mach/mach_init.h>
+#include <CoreFoundation/CFBase.h>
+#include <CoreFoundation/CFDictionary.h>
+#include <CoreFoundation/CFRunLoop.h>
 #include <dispatch/dispatch.h>
-#include <CoreFoundation/CoreFoundation.h>
 #include <IOKit/IOTypes.h>
 #include <IOKit/IOKitKeys.h>
 #include <IOKit/OSMessageNotification.h>
