@@ -77,7 +77,7 @@ static enum subprocess_end collect(int from, int64_t deadline, char *out, size_t
 	}
 }
 
-/* A program may close its output and stay. */
+/* A program may close its output and stay.  Who ignores SIGCHLD is not told how it ended. */
 static bool wait_ended(pid_t pid, int64_t deadline, int *status)
 {
 	const struct timespec step = {.tv_nsec = STEP_MS * 1000000L};
@@ -85,7 +85,7 @@ static bool wait_ended(pid_t pid, int64_t deadline, int *status)
 
 	while ((got = waitpid(pid, status, WNOHANG)) == 0 && now_ms() < deadline)
 		nanosleep(&step, NULL);
-	return got == pid;
+	return got != 0;
 }
 
 enum subprocess_end subprocess_run(char *const argv[], unsigned limit_ms, char *out, size_t room)
