@@ -101,8 +101,9 @@ void doctor_read_registry(struct doctor_facts *facts);
 
 /* ---- findings ---- */
 
-#define DOCTOR_GROUP_DEVICE "Device" /* findings about one device that the extension has */
-#define DOCTOR_DEVICE_BYTES 32
+#define DOCTOR_GROUP_DEVICES "PCI devices"
+#define DOCTOR_GROUP_DEVICE  "Device" /* findings about one device that the extension has */
+#define DOCTOR_DEVICE_BYTES  32
 
 enum doctor_result { DOCTOR_OK, DOCTOR_WARNING, DOCTOR_PROBLEM, DOCTOR_NOT_APPLICABLE };
 
@@ -125,7 +126,7 @@ void doctor_say(struct finding *finding, enum doctor_result result, const char *
 	__attribute__((format(printf, 3, 4)));
 void doctor_remedy(struct finding *finding, const char *remedy, ...) __attribute__((format(printf, 2, 3)));
 
-/* Everything that is not about one device. */
+/* What concerns all devices: the Mac, the extension, enclosures. */
 void doctor_check_host(const struct doctor_facts *facts, struct findings *findings);
 void doctor_check_qemu(const struct doctor_facts *facts, struct findings *findings);
 /* address: one device as the user wrote it, or NULL for all. */

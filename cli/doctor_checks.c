@@ -287,7 +287,7 @@ static void check_protocol(const struct doctor_facts *facts, struct findings *fi
 
 static void check_enclosure(const struct enclosure_facts *enclosure, struct findings *findings)
 {
-	struct finding *f = doctor_add(findings, GROUP_MAC, "enclosure", NULL);
+	struct finding *f = doctor_add(findings, DOCTOR_GROUP_DEVICES, "enclosure", NULL);
 	const struct known_enclosure *known = known_bad_enclosure(enclosure->vendor, enclosure->model);
 	char name[140];
 
@@ -318,15 +318,15 @@ void doctor_check_host(const struct doctor_facts *facts, struct findings *findin
 	check_macos(&facts->mac, findings);
 	check_processor(&facts->mac, findings);
 	check_location(&facts->mac, findings);
-	for (unsigned i = 0; i < facts->nr_enclosures; i++)
-		check_enclosure(&facts->enclosures[i], findings);
-	if (!facts->nr_enclosures)
-		doctor_say(doctor_add(findings, GROUP_MAC, "enclosure", NULL), DOCTOR_NOT_APPLICABLE,
-			   "Nothing is connected by Thunderbolt.");
 	check_extension_state(facts, findings);
 	check_extension_copies(&facts->extension, findings);
 	check_entitlement(facts, findings);
 	check_protocol(facts, findings);
+	for (unsigned i = 0; i < facts->nr_enclosures; i++)
+		check_enclosure(&facts->enclosures[i], findings);
+	if (!facts->nr_enclosures)
+		doctor_say(doctor_add(findings, DOCTOR_GROUP_DEVICES, "enclosure", NULL), DOCTOR_NOT_APPLICABLE,
+			   "Nothing is connected by Thunderbolt.");
 }
 
 /* ---- QEMU ---- */

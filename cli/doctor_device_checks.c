@@ -10,8 +10,6 @@
 #include "doctor.h"
 #include "known_devices.h"
 
-#define GROUP_DEVICES "PCI devices"
-
 #define CLASS_DISPLAY   0x03
 #define MIB             (1ull << 20)
 #define BRIDGE_WINDOW   (256 * MIB)  /* what a large GPU shows through Thunderbolt */
@@ -53,7 +51,7 @@ static bool same_address(const char *address, uint64_t registry_id, const char *
 
 static void judge_nub(const struct nub_facts *nub, bool asked_for, struct findings *findings)
 {
-	struct finding *f = doctor_add(findings, GROUP_DEVICES, "device-driver", nub->address);
+	struct finding *f = doctor_add(findings, DOCTOR_GROUP_DEVICES, "device-driver", nub->address);
 	char name[48];
 
 	snprintf(name, sizeof(name), "%s (%04x:%04x)", nub->address, nub->vendor, nub->device);
@@ -92,7 +90,7 @@ static void add_count(char text[160], unsigned count, const char *one, const cha
 /* Bridges do not count. */
 static void check_presence(const struct doctor_facts *facts, struct findings *findings)
 {
-	struct finding *f = doctor_add(findings, GROUP_DEVICES, "pci-devices", NULL);
+	struct finding *f = doctor_add(findings, DOCTOR_GROUP_DEVICES, "pci-devices", NULL);
 	unsigned ours = 0, driven = 0, built_in = 0, idle = 0;
 	char others[160] = "";
 
@@ -409,7 +407,7 @@ static void check_nubs(const struct doctor_facts *facts, const char *address, st
 	}
 	if (found || !address)
 		return;
-	f = doctor_add(findings, GROUP_DEVICES, "device-driver", address);
+	f = doctor_add(findings, DOCTOR_GROUP_DEVICES, "device-driver", address);
 	doctor_say(f, DOCTOR_PROBLEM, "There is no PCI device %s.", address);
 	doctor_remedy(f, "Give an address that \"" CLI_NAME " list\" or \"" CLI_NAME
 			 " doctor\" without an address shows.");
