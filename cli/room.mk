@@ -15,7 +15,8 @@ $(cli_tool): $(cli_objs) $(B)/client/libvfapple.a $(PLATFORM_DEPS)
 $(B)/tests/unit/test_cli: $(B)/tests/unit/test_cli.o $(B)/cli/qemu_args.o $(B)/cli/pci_ids.o $(B)/cli/json.o $(B)/cli/text.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka
 
-$(B)/tests/unit/test_doctor: $(B)/tests/unit/test_doctor.o \
+$(B)/tests/unit/test_doctor.o: CPPFLAGS += -I$(TOP)/dext/core
+$(B)/tests/unit/test_doctor: $(B)/tests/unit/test_doctor.o $(B)/dext/core/config_policy.o \
 		$(addprefix $(B)/cli/,doctor_checks.o doctor_device_checks.o extension_list.o known_devices.o subprocess.o text.o)
 	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka
 
