@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <errno.h>
+#include <CoreFoundation/CoreFoundation.h>
 #include <sys/sysctl.h>
 #include <time.h>
 #include <unistd.h>
