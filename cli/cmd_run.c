@@ -10,8 +10,7 @@
 #include "host.h"
 #include "kernel_image.h"
 #include "qemu_args.h"
-
-#define QEMU_PROGRAM "qemu-system-aarch64"
+#include "qemu_program.h"
 
 static const char usage[] =
 	"Usage: " CLI_NAME " run --device ADDRESS... [OPTION...] [-- QEMU-ARGUMENT...]\n"
@@ -180,23 +179,6 @@ static int check_devices(const struct vm_options *vm)
 	return CLI_OK;
 }
 
-/* The QEMU installed with this tool, "" when there is none. */
-static void find_bundled_qemu(char path[PATH_MAX])
-{
-	static const char relative[] = "/../libexec/vfio-apple/" QEMU_PROGRAM;
-	char *slash;
-
-	path[0] = '\0';
-	if (!host_executable_path(path, PATH_MAX - sizeof(relative)))
-		return;
-	slash = strrchr(path, '/');
-	if (!slash)
-		return;
-	memcpy(slash, relative, sizeof(relative));
-	if (access(path, X_OK))
-		path[0] = '\0';
-}
-
 int cmd_run(int argc, char **argv)
 {
 	struct run run = {.vm = {.memory = "4G", .cpus = "4", .accel = host_accelerator()}};
@@ -220,12 +202,7 @@ int cmd_run(int argc, char **argv)
 		return cli_finish();
 	}
 
-	if (!run.vm.qemu)
-		run.vm.qemu = getenv("VFIO_APPLE_QEMU");
-	if (!run.vm.qemu || !*run.vm.qemu) {
-		find_bundled_qemu(bundled);
-		run.vm.qemu = bundled[0] ? bundled : QEMU_PROGRAM;
-	}
+	run.vm.qemu = qemu_program(run.vm.qemu, bundled);
 	status = check_files(&run.vm);
 	if (status == CLI_OK)
 		status = check_devices(&run.vm);
