@@ -81,6 +81,8 @@ for f in "$src"/hw/vfio-apple/*; do
 	[ -e "qemu/hw/vfio-apple/${f##*/}" ] || rm -f "$f"
 done
 put qemu/docs/vfio-apple.rst "$src/docs/system/devices/vfio-apple.rst"
+put qemu/docs/apple-dma.rst "$src/docs/specs/apple-dma.rst"
+put abi/apple_dma.h "$src/include/standard-headers/misc/apple_dma.h"
 put qemu/configs/vfio-apple.mak "$src/configs/devices/aarch64-softmmu/vfio-apple.mak"
 
 if [ -x "$B/tools/meson/bin/meson" ]; then

@@ -8,8 +8,9 @@ set -u
 # package or package:command     reason.  With a command, any provider of that command will do.
 packages='
 make                    the build
-git:git                 the tests look at the tree as git sees it
+git:git                 the tests look at the tree as git sees it, and apply the series for QEMU
 patch:patch             QEMU patches
+perl:perl               QEMU's checkpatch.pl, on our patches
 ca-certificates         package downloads
 xz-utils                kernel modules and source archives are xz
 python3                 meson, and checks of JSON output

@@ -89,6 +89,7 @@ check_spec()
 	none "$2 covers every name of $1" "$work/hits"
 }
 check_spec abi/apple_dma.h docs/spec-guest.md '(ADMA_REG_|ADMA_OP_|ADMA_E_|ADMA_CTL_|ADMA_ST_|ADMA_MAP_|ADMA_FN_)'
+check_spec abi/apple_dma.h qemu/docs/apple-dma.rst '(ADMA_REG_|ADMA_OP_|ADMA_E_|ADMA_CTL_|ADMA_ST_|ADMA_MAP_|ADMA_FN_)'
 check_spec abi/vfa_dext.h docs/spec-dext.md '(VFA_E_|VFA_DMA_|VFA_CONFIG_|VFA_BAR_READ|VFA_BAR_WRITE|VFA_RESET|VFA_IRQ_|VFA_HELLO|VFA_CLAIM|VFA_RELEASE|VFA_GET_|VFA_SET_)'
 
 # Property lists are read by macOS, not by a compiler.
