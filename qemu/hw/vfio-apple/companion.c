@@ -10,14 +10,13 @@
 
 #include "qemu/osdep.h"
 
-#include "hw/qdev-properties.h"
-#include "hw/boards.h"
 #include "migration/blocker.h"
 #include "migration/vmstate.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
 #include "qemu/module.h"
 #include "system/address-spaces.h"
+#include "compat.h"
 #include "vfio-apple.h"
 #include "trace.h"
 
