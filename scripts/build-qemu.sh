@@ -35,7 +35,7 @@ fail()
 # Two builds at once would trample on each other.
 mkdir -p "$B/qemu"
 if command -v flock >/dev/null && [ -z "${QEMU_BUILD_LOCKED:-}" ]; then
-	exec env QEMU_BUILD_LOCKED=1 flock "$B/qemu/lock" "$0" "$@"
+	exec env QEMU_BUILD_LOCKED=1 flock "$B/qemu/lock" "$top/scripts/build-qemu.sh" "$@"
 fi
 
 if [ "$(uname -s)" = Darwin ]; then
