@@ -16,7 +16,6 @@
 #include "qemu/error-report.h"
 #include "qemu/module.h"
 #include "system/address-spaces.h"
-#include "compat.h"
 #include "vfio-apple.h"
 #include "trace.h"
 

@@ -27,7 +27,6 @@
 #include "qemu/rcu.h"
 #include "system/address-spaces.h"
 #include "system/kvm.h"
-#include "compat.h"
 #include "vfio-apple.h"
 #include "trace.h"
 
