@@ -27,6 +27,7 @@ pkg-config              QEMU build
 libglib2.0-dev          QEMU build
 libpixman-1-dev         QEMU build
 libfdt-dev              QEMU build: the arm virt machine
+libslirp-dev            QEMU build: user networking
 flex                    QEMU and kernel build
 bison                   QEMU and kernel build
 gcc-aarch64-linux-gnu   the guest kernel module

@@ -9,3 +9,5 @@ $(B)/tests/unit/test_abi: $(B)/tests/unit/test_abi.o
 TESTS += $(B)/tests/unit/test_abi tests/contract/shipped-rooms.sh tests/contract/dext-interfaces.sh scripts/check-darwin.sh \
 	tests/contract/qemu-series.sh tests/contract/hvf-memory.sh
 SAN_TESTS += $(B)/tests/unit/test_abi
+
+TESTS += tests/contract/qemu-source.sh

@@ -10,8 +10,6 @@
 
 #include "qemu/osdep.h"
 
-#include "hw/qdev-properties.h"
-#include "hw/boards.h"
 #include "migration/blocker.h"
 #include "migration/vmstate.h"
 #include "qapi/error.h"

@@ -14,10 +14,7 @@
 #include "qemu/osdep.h"
 #include <linux/vfio.h>
 
-#include "hw/hotplug.h"
 #include "hw/pci/msix.h"
-#include "hw/qdev-properties.h"
-#include "hw/qdev-properties-system.h"
 #include "hw/vfio/vfio-device.h"
 #include "migration/blocker.h"
 #include "migration/vmstate.h"
