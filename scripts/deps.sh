@@ -39,6 +39,11 @@ dpkg-dev                Debian source packages of QEMU and the kernel
 e2fsprogs               disk images for the tests
 pci.ids                 device names in `vfio-apple list`
 mandoc                  checks the manual page
+debhelper               the Debian package of the guest module
+dh-dkms                 the same: what a DKMS package has to do when installed and removed
+lintian                 checks that package
+shellcheck              checks the scripts it installs
+mmdebstrap              clean Debian systems, to install it in and to boot
 npm:npm                 the Zig compiler, which cross-compiles for macOS, is an npm package
 '
 
