@@ -44,6 +44,12 @@ dh-dkms                 the same: what a DKMS package has to do when installed a
 lintian                 checks that package
 shellcheck              checks the scripts it installs
 mmdebstrap              clean Debian systems, to install it in and to boot
+qemu-user-static        arm64 programs while such a system is put together
+qemu-utils:qemu-img     guest images
+qemu-efi-aarch64        UEFI firmware to boot them with
+mtools                  their EFI system partition
+dosfstools              the same
+fdisk:sfdisk            their partition table
 npm:npm                 the Zig compiler, which cross-compiles for macOS, is an npm package
 '
 

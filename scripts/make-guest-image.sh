@@ -170,16 +170,19 @@ END
 # boot IMAGE SEED: until it has powered itself off; the serial console goes to $work/serial.
 boot()
 {
-	local accel=tcg cpu=cortex-a72 waited=0
+	local accel=tcg cpu=cortex-a72 waited=0 net="-nic none"
 	case $(uname -s)-$(uname -m) in
 	Darwin-arm64) accel=hvf cpu=host ;;
 	Linux-aarch64) [ ! -w /dev/kvm ] || { accel=kvm cpu=host; } ;;
 	esac
+	# Enough for an image that has DKMS and headers already.
+	! "$qemu" -machine none -netdev help 2>&1 | grep -qx user || net="-netdev user,id=net -device virtio-net-pci,netdev=net,romfile="
+	# shellcheck disable=SC2086
 	"$qemu" -machine virt,gic-version=3 -accel $accel -cpu $cpu -smp 2 -m 2G -display none -monitor none \
 		-serial "file:$work/serial" -bios "${firmware:-edk2-aarch64-code.fd}" \
 		-drive "if=none,id=disk,format=qcow2,cache=unsafe,file=${1//,/,,}" -device virtio-blk-pci,drive=disk \
 		-blockdev "driver=vvfat,node-name=seed,dir=$2,label=CIDATA,read-only=on" -device virtio-blk-pci,drive=seed \
-		-netdev user,id=net -device virtio-net-pci,netdev=net,romfile= -device virtio-rng-pci \
+		$net -device virtio-rng-pci \
 		</dev/null >"$work/qemu.log" 2>&1 &
 	pid=$!
 	while kill -0 "$pid" 2>/dev/null; do
