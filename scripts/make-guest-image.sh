@@ -83,7 +83,7 @@ if [ -n "$mok_key$mok_cert" ]; then
 fi
 if [ -n "$ssh_key" ]; then
 	# One line, and nothing in it that YAML or a shell would read as more than text.
-	ssh_line=$(head -n 1 "$ssh_key")
+	ssh_line=$(head -n 1 "$ssh_key" | tr -d '\000')
 	case $ssh_line in
 	ssh-* | ecdsa-* | sk-*) ;;
 	*) fail "$ssh_key is no public SSH key" ;;
