@@ -46,13 +46,15 @@ if [ -x "$work/$name/scripts/qemu-series.sh" ]; then
 	time=$(git log -1 --format=%ct)
 	for series in "$work/$name"/qemu/patches/*/; do
 		qemu=$(basename "$series")
-		"$work/$name/scripts/qemu-series.sh" "$qemu" "$work/$name-qemu-$qemu" >"$work/log" 2>&1 ||
+		# It needs QEMU's source, which is in the build folder.
+		B=$(realpath "${B:-build}") "$work/$name/scripts/qemu-series.sh" "$qemu" "$work/$name-qemu-$qemu" >"$work/log" 2>&1 ||
 			fail "the patches for QEMU $qemu cannot be made: $(tail -n 1 "$work/log")"
 		tar -c --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$time" -C "$work" "$name-qemu-$qemu" |
 			xz -9 -T1 >"$work/new/$name-qemu-$qemu.tar.xz"
 	done
 fi
 
-(cd "$work/new" && sha256sum ./* | sed 's#\./##' >SHA256SUMS)
+(cd "$work/new" && sha256sum -- *) >"$work/SHA256SUMS"
+mv "$work/SHA256SUMS" "$work/new"
 mv -f "$work"/new/* "$out"
 cat "$out/SHA256SUMS"
