@@ -73,7 +73,7 @@ else
 	# Packages that were fetched before need not be again.
 	mkdir -p "$B/packages/archives"
 	mmdebstrap --variant=apt --format=null --quiet --include="$packages,initramfs-tools,zstd" \
-		--aptopt='APT::Install-Recommends "false"' --aptopt='Dpkg::Options "--force-unsafe-io"' \
+		--aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
 		--setup-hook='mkdir -p "$1/var/cache/apt/archives"; cp '"$B"'/packages/archives/*.deb "$1/var/cache/apt/archives" 2>/dev/null || true' \
 		--skip=essential/unlink,cleanup/apt \
 		--customize-hook='cp -n "$1"/var/cache/apt/archives/*.deb '"$B"'/packages/archives 2>/dev/null || true' \

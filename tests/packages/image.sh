@@ -3,6 +3,7 @@
 # TAP: a guest image from end to end.  A Debian image with cloud-init, made from packages, stands for a stock cloud
 # image: scripts/make-guest-image.sh makes a guest of it, which then boots through UEFI with a device passed through.
 # Run by make check-image: it takes too long for make check.
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
 
 firmware=/usr/share/qemu-efi-aarch64/QEMU_EFI.fd
