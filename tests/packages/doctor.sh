@@ -105,35 +105,38 @@ run()
 finds()
 {
 	run --guest
-	! grep -vE "^(ok|$1 +$2|  )|problems, " "$tmp/out" && grep -E "^$1 +$2 " "$tmp/out" | grep -qF -- "$3" && [ ! -s "$tmp/err" ] &&
+	! grep -vE "^(  ok |  ${1^^} +$2:|  +Remedy: |\$)|problems?, " "$tmp/out" && grep -E "^  ${1^^} +$2: " "$tmp/out" | grep -qF -- "$3" && [ ! -s "$tmp/err" ] &&
 		[ "$status" = "$([ "$1" = problem ] && echo 1 || echo 0)" ]
 	result $? "$1 $2: $3"
 }
 
 healthy
 run --guest
-! grep -qvE '^ok|^0 problems, 0 warnings$' "$tmp/out" && [ "$status" = 0 ] && [ ! -s "$tmp/err" ]
+! grep -qvE '^  ok |^0 problems, 0 warnings\.$|^$' "$tmp/out" && [ "$status" = 0 ] && [ ! -s "$tmp/err" ]
 result $? "a guest in which everything is well has only ok"
 run --json
 python3 - "$tmp/out" 2>"$tmp/err" <<'END'
 import json, sys
-checks = json.load(open(sys.argv[1]))["checks"]
+doctor = json.load(open(sys.argv[1]))
+assert doctor["problems"] == doctor["warnings"] == 0
+checks = doctor["checks"]
 assert [c["id"] for c in checks] == ["kernel", "config", "headers", "module", "loaded", "signature", "initramfs", "companion", "function", "driver"]
-assert all(set(c) == {"id", "result", "sentence", "remedy"} and c["result"] == "ok" and c["remedy"] is None for c in checks)
+assert all(set(c) == {"id", "group", "device", "result", "sentence", "remedy"} and c["result"] == "ok" and c["remedy"] is None for c in checks)
+assert [c["device"] for c in checks] == [None] * 8 + ["0000:00:02.0"] * 2
 END
 result $? "the same as JSON"
 
 put 5.10.0-30-arm64 proc/sys/kernel/osrelease
 run
-grep -qE '^problem +kernel .*too old' "$tmp/out" && [ $status = 1 ]
+grep -qE '^  PROBLEM +kernel: .*too old' "$tmp/out" && [ $status = 1 ]
 result $? "problem kernel: too old"
-grep -qE '^problem +module .*no module' "$tmp/out"
+grep -qE '^  PROBLEM +module: .*no module' "$tmp/out"
 result $? "problem module: none for this kernel"
-grep -qE '^problem +headers ' "$tmp/out"
+grep -qE '^  PROBLEM +headers: ' "$tmp/out"
 result $? "problem headers: neither module nor headers"
-grep -qE '^warning +config ' "$tmp/out"
+grep -qE '^  WARNING +config: ' "$tmp/out"
 result $? "warning config: not found"
-grep -qE '^warning +initramfs .*no initramfs' "$tmp/out"
+grep -qE '^  WARNING +initramfs: .*no initramfs' "$tmp/out"
 result $? "warning initramfs: there is none"
 healthy
 put i686 proc/sys/kernel/arch
@@ -164,11 +167,11 @@ put 'none [integrity] confidentiality' sys/kernel/security/lockdown
 finds problem signature "not signed"
 install_module "$tmp/signed.ko"
 run
-grep -qE "^ok +signature .*'somebody's key', which the kernel accepts" "$tmp/out" && [ $status = 0 ]
+grep -qE "^  ok +signature: .*'somebody's key', which the kernel accepts" "$tmp/out" && [ $status = 0 ]
 result $? "a signed module that was loaded is accepted"
 rm -r "$root/sys/module/apple_dma"
 run
-grep -qE "^warning +signature .*may not know that key" "$tmp/out" && grep -q 'mokutil --import' "$tmp/out"
+grep -qE "^  WARNING +signature: .*may not know that key" "$tmp/out" && grep -q 'mokutil --import' "$tmp/out"
 result $? "warning signature: a signed module that was not loaded"
 healthy
 initramfs modules.dep

@@ -41,7 +41,7 @@ check()
 }
 check "apple_dma was loaded by the initramfs" sh -c 'dmesg | grep -m1 -E "apple_dma: loading out-of-tree|DMA through|EXT4-fs .*mounted" | grep -v EXT4'
 check "the module carries the signature of the given key" sh -c 'modinfo -F signer apple_dma | grep "key of the test"'
-check "vfio-apple doctor --guest finds no problem and gives no warning" sh -c 'vfio-apple doctor --guest; vfio-apple doctor --guest | grep "^0 problems, 0 warnings"'
+check "vfio-apple doctor --guest finds no problem and gives no warning" sh -c 'vfio-apple doctor --guest; vfio-apple doctor --guest | grep "^0 problems, 0 warnings\."'
 check "the given key may log in" grep -r test@host /root/.ssh /home/*/.ssh
 mkdir -p /tmp/disk
 check "the passed-through disk is mounted" sh -c 'mount /dev/nvme0n1 /tmp/disk'
