@@ -75,6 +75,7 @@ else
 	mmdebstrap --variant=apt --format=null --quiet --include="$packages,initramfs-tools,zstd" \
 		--aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
 		--setup-hook='mkdir -p "$1/var/cache/apt/archives"; cp '"$B"'/packages/archives/*.deb "$1/var/cache/apt/archives" 2>/dev/null || true' \
+		--setup-hook='mkdir -p "$1/etc/initramfs-tools/conf.d"; echo MODULES=list >"$1/etc/initramfs-tools/conf.d/small"' \
 		--skip=essential/unlink,cleanup/apt \
 		--customize-hook='cp -n "$1"/var/cache/apt/archives/*.deb '"$B"'/packages/archives 2>/dev/null || true' \
 		--customize-hook="copy-in $tmp/package.deb tests/packages/inside.sh /root" \
