@@ -256,7 +256,10 @@ chroot "$root" grub-mkimage -O arm64-efi -p /boot/grub -c /tmp/early.cfg -o /tmp
 	part_gpt part_msdos ext2 fat normal configfile linux search search_fs_uuid gzio echo
 cp "$root/tmp/BOOTAA64.EFI" "$work/BOOTAA64.EFI"
 rm -rf "$root"/tmp/* "$root"/var/cache/apt/archives/*.deb
-mkfs.ext4 -q -F -U "$3" -d "$root" "$work/root.img" "$4"
+# A bind mount shows the files without the proc and sysfs that are mounted among them.
+mkdir "$work/bare"
+unshare --mount sh -c 'mount --bind "$1" "$2" && mkfs.ext4 -q -F -U "$3" -d "$2" "$4" "$5"' sh \
+	"$root" "$work/bare" "$3" "$work/root.img" "$4"
 END
 	chmod 755 "$work" "$work/customize"
 	: >"$work/root.img"
