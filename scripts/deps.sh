@@ -45,6 +45,17 @@ dpkg-dev                Debian source packages of QEMU and the kernel
 e2fsprogs               disk images for the tests
 pci.ids                 device names in `vfio-apple list`
 mandoc                  checks the manual page
+debhelper               the Debian package of the guest module
+dh-dkms                 the same: what a DKMS package has to do when installed and removed
+lintian                 checks that package
+shellcheck              checks the scripts it installs
+mmdebstrap              clean Debian systems, to install it in and to boot
+qemu-user-static        arm64 programs while such a system is put together
+qemu-utils:qemu-img     guest images
+qemu-efi-aarch64        UEFI firmware to boot them with
+mtools                  their EFI system partition
+dosfstools              the same
+fdisk:sfdisk            their partition table
 npm:npm                 the Zig compiler, which cross-compiles for macOS, is an npm package
 '
 

@@ -104,6 +104,19 @@ mac -- $tool run --dry-run --qemu /opt/qemu --accel tcg --device 03:00.0 --devic
 check "run --dry-run prints the command" grep -qFx -- \
 	"/opt/qemu -machine virt,gic-version=3 -accel tcg -cpu cortex-a72 -smp 4 -m 4G -nographic -kernel $work/Image -append 'a b' -nic none -device vfio-apple-pci,host=03:00.0,id=vfio0 -device vfio-apple-pci,host=04:00.0,id=vfio1 -S" \
 	"$work/out"
+mkdir "$work/seed"
+mac -- $tool run --dry-run --device 03:00.0 --kernel "$work/Image" --seed "$work/none"
+check "run refuses a seed that is not there" says 1 "$work/none"
+mac -- $tool run --dry-run --device 03:00.0 --kernel "$work/Image" --seed "$work/Image"
+check "run refuses a seed that is no folder" says 1 "not a folder"
+mac -- $tool run --dry-run --device 03:00.0 --kernel "$work/Image" --seed "$work/seed"
+check "run refuses a seed without user-data" says 1 "user-data"
+touch "$work/seed/user-data" && mkfifo "$work/seed/meta-data"
+mac -- $tool run --dry-run --device 03:00.0 --kernel "$work/Image" --seed "$work/seed"
+check "run refuses a seed whose meta-data is no file" says 1 "meta-data"
+rm "$work/seed/meta-data" && touch "$work/seed/meta-data"
+mac -- $tool run --dry-run --qemu /opt/qemu --device 03:00.0 --kernel "$work/Image" --seed "$work/seed"
+check "run shows a seed to the guest" grep -qF -- "driver=vvfat,node-name=seed,dir=$work/seed,label=CIDATA,read-only=on" "$work/out"
 mac -- $tool run --qemu /nonexistent/qemu --device 03:00.0 --kernel "$work/Image"
 check "a QEMU that is not there" says 1 "/nonexistent/qemu"
 
