@@ -10,7 +10,7 @@ packages='
 make                    the build
 git:git                 the tests look at the tree as git sees it, and apply the series for QEMU
 patch:patch             QEMU patches
-perl:perl               QEMU's checkpatch.pl, on our patches
+perl:perl               checkpatch.pl of QEMU, on our patches
 ca-certificates         package downloads
 xz-utils                kernel modules and source archives are xz
 python3                 meson, and checks of JSON output
