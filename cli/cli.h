@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cli.h - the vfio-apple tool: list devices, show their state, start a VM.
+ * cli.h - the vfio-apple tool: list devices, show their state, start a VM, look for what is wrong.
  *
  * A command parses its own arguments and returns an exit status; it prints
  * results on stdout and, when it fails, one sentence on stderr.
@@ -30,6 +30,7 @@ enum cli_exit {
 int cmd_list(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 
 /* Prints "vfio-apple: SENTENCE." and returns status; the format has no full stop. */
 int cli_fail(enum cli_exit status, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -37,6 +38,8 @@ int cli_fail(enum cli_exit status, const char *format, ...) __attribute__((forma
 int cli_fail_client(int rc, const struct vfa_error *err);
 /* Reports the option getopt_long() has just refused ('?' or ':'). */
 int cli_bad_option(const char *command, int refusal, char **argv);
+/* A second ADDRESS, where one or none is wanted. */
+int cli_fail_extra_argument(const char *command, const char *argument);
 /* Flushes stdout: a full disk or a closed pipe must not look like success. */
 int cli_finish(void);
 

@@ -4,14 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "host.h"
 #include "kernel_image.h"
 #include "qemu_args.h"
-
-#define QEMU_PROGRAM "qemu-system-aarch64"
+#include "qemu_program.h"
 
 static const char usage[] =
 	"Usage: " CLI_NAME " run --device ADDRESS... [OPTION...] [-- QEMU-ARGUMENT...]\n"
@@ -19,6 +19,7 @@ static const char usage[] =
 	"\n"
 	"  --device ADDRESS   pass this device through (repeatable); 03:00.0 or id:0x1000004f2\n"
 	"  --disk FILE        virtio disk (repeatable): FILE.qcow2, FILE.raw or FILE.img\n"
+	"  --seed DIR         cloud-init seed: the guest sees the folder as a volume named CIDATA\n"
 	"  --kernel FILE      boot this kernel instead of the disk's boot loader\n"
 	"  --initrd FILE      its initial RAM disk\n"
 	"  --append TEXT      its command line\n"
@@ -58,7 +59,8 @@ static int parse(struct run *run, int argc, char **argv)
 		{"memory", required_argument, NULL, 'm'}, {"cpus", required_argument, NULL, 'c'},
 		{"net", required_argument, NULL, 'n'},    {"accel", required_argument, NULL, 'x'},
 		{"qemu", required_argument, NULL, 'q'},   {"dry-run", no_argument, NULL, 'y'},
-		{"help", no_argument, NULL, 'h'},         {0},
+		{"seed", required_argument, NULL, 's'},   {"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	struct vm_options *vm = &run->vm;
 	int c;
@@ -79,6 +81,9 @@ static int parse(struct run *run, int argc, char **argv)
 					"run: the format of disk '%s' is not known; name it .qcow2, .raw or .img",
 					optarg);
 			vm->disks[vm->nr_disks++] = optarg;
+			break;
+		case 's':
+			vm->seed = optarg;
 			break;
 		case 'k':
 			vm->kernel = optarg;
@@ -141,6 +146,27 @@ static int parse(struct run *run, int argc, char **argv)
 	return CLI_OK;
 }
 
+/* cloud-init passes over a seed that lacks one of these, and the guest comes up without a word about it. */
+static int check_seed(const char *seed)
+{
+	static const char *const files[] = {"user-data", "meta-data"};
+	char path[PATH_MAX];
+	struct stat status;
+
+	if (stat(seed, &status))
+		return cli_fail(CLI_FAILURE, "the seed %s cannot be read: %s", seed, strerror(errno));
+	if (!S_ISDIR(status.st_mode))
+		return cli_fail(CLI_FAILURE, "the seed %s is not a folder; give one with user-data and meta-data", seed);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (snprintf(path, sizeof(path), "%s/%s", seed, files[i]) >= (int)sizeof(path))
+			return cli_fail(CLI_FAILURE, "the path of the seed is too long");
+		if (stat(path, &status) || !S_ISREG(status.st_mode) || access(path, R_OK))
+			return cli_fail(CLI_FAILURE, "the seed %s has no file %s that can be read; cloud-init needs it",
+					seed, files[i]);
+	}
+	return CLI_OK;
+}
+
 static int check_files(const struct vm_options *vm)
 {
 	const char *files[3 + VM_MAX_DISKS] = {vm->kernel, vm->initrd, vm->firmware};
@@ -153,6 +179,8 @@ static int check_files(const struct vm_options *vm)
 	if (vm->kernel && !kernel_image_is_arm64(vm->kernel))
 		return cli_fail(CLI_FAILURE, "%s is not an arm64 Linux kernel; give the Image or vmlinuz of one",
 				vm->kernel);
+	if (vm->seed)
+		return check_seed(vm->seed);
 	return CLI_OK;
 }
 
@@ -180,23 +208,6 @@ static int check_devices(const struct vm_options *vm)
 	return CLI_OK;
 }
 
-/* The QEMU installed with this tool, "" when there is none. */
-static void find_bundled_qemu(char path[PATH_MAX])
-{
-	static const char relative[] = "/../libexec/vfio-apple/" QEMU_PROGRAM;
-	char *slash;
-
-	path[0] = '\0';
-	if (!host_executable_path(path, PATH_MAX - sizeof(relative)))
-		return;
-	slash = strrchr(path, '/');
-	if (!slash)
-		return;
-	memcpy(slash, relative, sizeof(relative));
-	if (access(path, X_OK))
-		path[0] = '\0';
-}
-
 int cmd_run(int argc, char **argv)
 {
 	struct run run = {.vm = {.memory = "4G", .cpus = "4", .accel = host_accelerator()}};
@@ -220,12 +231,7 @@ int cmd_run(int argc, char **argv)
 		return cli_finish();
 	}
 
-	if (!run.vm.qemu)
-		run.vm.qemu = getenv("VFIO_APPLE_QEMU");
-	if (!run.vm.qemu || !*run.vm.qemu) {
-		find_bundled_qemu(bundled);
-		run.vm.qemu = bundled[0] ? bundled : QEMU_PROGRAM;
-	}
+	run.vm.qemu = qemu_program(run.vm.qemu, bundled);
 	status = check_files(&run.vm);
 	if (status == CLI_OK)
 		status = check_devices(&run.vm);

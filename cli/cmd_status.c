@@ -117,8 +117,7 @@ int cmd_status(int argc, char **argv)
 		}
 	}
 	if (argc - optind > 1)
-		return cli_fail(CLI_USAGE, "status: '%s' is one argument too many; give one ADDRESS or none",
-				argv[optind + 1]);
+		return cli_fail_extra_argument("status", argv[optind + 1]);
 
 	if (optind < argc) {
 		rc = vfa_parse_address(argv[optind], &one, &err);

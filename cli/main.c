@@ -56,6 +56,11 @@ int cli_bad_option(const char *command, int refusal, char **argv)
 	return cli_fail(CLI_USAGE, "%s: %s '%s'; see " CLI_NAME " %s --help", command, what, argv[optind - 1], command);
 }
 
+int cli_fail_extra_argument(const char *command, const char *argument)
+{
+	return cli_fail(CLI_USAGE, "%s: '%s' is one argument too many; give one ADDRESS or none", command, argument);
+}
+
 static int by_address(const void *a, const void *b)
 {
 	const struct vfa_device_info *x = &((const struct vfa_listed *)a)->info;
@@ -107,6 +112,7 @@ static const struct {
 	{"list", cmd_list},
 	{"status", cmd_status},
 	{"run", cmd_run},
+	{"doctor", cmd_doctor},
 };
 
 static const char usage[] = "Usage: " CLI_NAME " COMMAND [OPTION...]\n"
@@ -115,6 +121,7 @@ static const char usage[] = "Usage: " CLI_NAME " COMMAND [OPTION...]\n"
 			    "  list      the devices that can be passed through\n"
 			    "  status    mappings, interrupts and resets of each\n"
 			    "  run       start QEMU with one or more of them\n"
+			    "  doctor    check everything that passthrough needs\n"
 			    "\n"
 			    "  --help, --version\n"
 			    "\n" CLI_NAME " COMMAND --help tells the options of a command.\n";
@@ -138,5 +145,5 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
 	}
-	return cli_fail(CLI_USAGE, "unknown command '%s'; the commands are list, status and run", argv[1]);
+	return cli_fail(CLI_USAGE, "unknown command '%s'; the commands are list, status, run and doctor", argv[1]);
 }

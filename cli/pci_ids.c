@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "text.h"
+
 #define LINE_BYTES 512
 
 static const char *const usual_places[] = {
@@ -81,36 +83,9 @@ static bool parse_id(const char *text, unsigned digits, unsigned *id)
 	return text[digits] == ' ' || text[digits] == '\t';
 }
 
-static bool ends_line(char c)
+static void copy_name(char name[PCI_IDS_NAME_BYTES], const char *text)
 {
-	return c == '\0' || c == '\n' || c == '\r';
-}
-
-static void copy_name(char *name, const char *text)
-{
-	size_t used = 0;
-
-	while (*text == ' ' || *text == '\t')
-		text++;
-	for (; !ends_line(*text) && used < PCI_IDS_NAME_BYTES - 1; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == 0xc2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] < 0xa0) {
-			name[used++] = '?'; /* C1 control character */
-			text++;
-		} else {
-			name[used++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
-		}
-	}
-	if (((unsigned char)*text & 0xc0) == 0x80) { /* cut off inside a UTF-8 sequence: drop it */
-		while (used && ((unsigned char)name[used - 1] & 0xc0) == 0x80)
-			used--;
-		if (used)
-			used--;
-	}
-	while (used && name[used - 1] == ' ')
-		used--;
-	name[used] = '\0';
+	text_clean(name, PCI_IDS_NAME_BYTES, text);
 }
 
 /*

@@ -139,6 +139,12 @@ void qemu_args_build(const struct vm_options *vm, struct args *args)
 		add_list(args, "-device", "virtio-blk-pci,drive=disk%s", number);
 	}
 
+	/* The label is how cloud-init's NoCloud knows it.  Behind the disks: their names stay when it is left out. */
+	if (vm->seed) {
+		add_list(args, "-blockdev", "driver=vvfat,node-name=seed,dir=%s,label=CIDATA,read-only=on", vm->seed);
+		add_pair(args, "-device", "virtio-blk-pci,drive=seed");
+	}
+
 	if (vm->net) {
 		add_pair(args, "-netdev", "user,id=net0");
 		add_pair(args, "-device", "virtio-net-pci,netdev=net0,romfile=");

@@ -17,6 +17,7 @@ struct vm_options {
 	const char *kernel, *initrd, *append, *firmware; /* NULL = not given */
 	const char *disks[VM_MAX_DISKS];
 	size_t nr_disks;
+	const char *seed; /* folder for cloud-init, NULL = none */
 	const char *devices[VM_MAX_DEVICES]; /* addresses */
 	size_t nr_devices;
 	bool net;

@@ -11,6 +11,9 @@
 /* Tries until the mapper happens to return an aligned block. */
 #define ALIGN_ATTEMPTS 4
 
+/* Wiring memory answers with raw Mach codes (mach/kern_return.h), which DriverKit has no names for. */
+enum { MACH_INVALID_ADDRESS = 1, MACH_PROTECTION_FAILURE = 2 };
+
 struct Mapping {
 	IODMACommand *command; /* holds the descriptor */
 	uint64_t iova;
@@ -29,8 +32,8 @@ static enum vfa_status status_of(IOReturn ret)
 	case kIOReturnCannotWire:
 	case kIOReturnVMError:
 	case kIOReturnNotWritable:
-	case KERN_PROTECTION_FAILURE:
-	case KERN_INVALID_ADDRESS:
+	case MACH_PROTECTION_FAILURE:
+	case MACH_INVALID_ADDRESS:
 		return VFA_E_BAD_RANGE;
 	case kIOReturnNotReady:
 	case kIOReturnOffline:

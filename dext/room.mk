@@ -27,13 +27,13 @@ $(DEXT_CORE): $(DEXT_CORE_OBJS)
 	$(AR) rcs $@ $^
 
 # With the property list beside it, as in its bundle.
-$(DEXT): $(DEXT_OBJS) $(DEXT_IIG_OBJS) $(DEXT_CORE) $$(DRIVERKIT_DEPS) | $(B)/dext/Info.plist
+$(DEXT): $(DEXT_OBJS) $(DEXT_IIG_OBJS) $(DEXT_CORE) $$(DRIVERKIT_DEPS) $(B)/dext/Info.plist
 	$(CXX) $(LDFLAGS) $(DEXT_OBJS) $(DEXT_IIG_OBJS) $(DEXT_CORE) $(DRIVERKIT_LIBS) -o $@
 
 # A .dext bundle is flat: Info.plist stands beside the executable.
-$(B)/dext/Info.plist: dext/Info.plist
+$(B)/dext/Info.plist: dext/Info.plist app/Identity.xcconfig scripts/expand-plist.py
 	@mkdir -p $(@D)
-	cp $< $@
+	scripts/expand-plist.py $< $@ EXECUTABLE_NAME=$(notdir $(DEXT))
 
 ALL += $(DEXT)
 

@@ -1,17 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Install what building and testing needs, on a bare Debian 12.  Silent and quick when all of it is there.
-# Elsewhere: name the missing tools and let the user's own package manager do it.
+# Elsewhere: name the missing tools and let the user's own package manager do it.  On a Mac `deps.sh --install` has
+# Homebrew install what the Brewfile lists; that part keeps to what bash 3.2 knows.
 set -u
 
 # package or package:command     reason.  With a command, any provider of that command will do.
 packages='
 make                    the build
-git:git                 the tests look at the tree as git sees it
+git:git                 the tests look at the tree as git sees it, and apply the series for QEMU
 patch:patch             QEMU patches
+perl:perl               checkpatch.pl of QEMU, on our patches
 ca-certificates         package downloads
 xz-utils                kernel modules and source archives are xz
 python3                 meson, and checks of JSON output
+python3-yaml            the Xcode project is described in YAML, and checked here
 python3-venv            QEMU builds its meson in a virtual environment
 clang                   compiler of everything outside QEMU and the guest; the dext uses blocks
 libblocksruntime-dev    blocks off a Mac
@@ -24,6 +27,7 @@ pkg-config              QEMU build
 libglib2.0-dev          QEMU build
 libpixman-1-dev         QEMU build
 libfdt-dev              QEMU build: the arm virt machine
+libslirp-dev            QEMU build: user networking
 flex                    QEMU and kernel build
 bison                   QEMU and kernel build
 gcc-aarch64-linux-gnu   the guest kernel module
@@ -33,12 +37,25 @@ libssl-dev              kernel module build tools
 bc                      kernel build
 patchelf                the compiler of newer kernels, run on its own C library
 sparse                  static checks of the guest module
+llvm:llvm-objdump       reads the executables that are built for macOS
+ruby:ruby               checks the Homebrew formula
 cpio                    guest image
 kmod                    guest image: module dependencies
 dpkg-dev                Debian source packages of QEMU and the kernel
 e2fsprogs               disk images for the tests
 pci.ids                 device names in `vfio-apple list`
 mandoc                  checks the manual page
+debhelper               the Debian package of the guest module
+dh-dkms                 the same: what a DKMS package has to do when installed and removed
+lintian                 checks that package
+shellcheck              checks the scripts it installs
+mmdebstrap              clean Debian systems, to install it in and to boot
+qemu-user-static        arm64 programs while such a system is put together
+qemu-utils:qemu-img     guest images
+qemu-efi-aarch64        UEFI firmware to boot them with
+mtools                  their EFI system partition
+dosfstools              the same
+fdisk:sfdisk            their partition table
 npm:npm                 the Zig compiler, which cross-compiles for macOS, is an npm package
 '
 
@@ -51,8 +68,14 @@ fail()
 }
 
 if [ "$(uname -s)" = Darwin ]; then
+	[ "$(uname -m)" = arm64 ] ||
+		fail "this Mac has an Intel processor (or this shell runs under Rosetta); vfio-apple needs Apple Silicon"
+	major=$(sw_vers -productVersion | cut -d. -f1)
+	[ "$major" -ge 13 ] || fail "this is macOS $(sw_vers -productVersion); vfio-apple needs macOS 13 or newer"
 	xcode-select -p >/dev/null 2>&1 || fail "the command line tools are missing: run xcode-select --install"
-	exit 0
+	[ "${1:-}" = --install ] || exit 0
+	command -v brew >/dev/null || fail "Homebrew is missing: install it from https://brew.sh, then run make deps again"
+	exec brew bundle --file="$(dirname "$0")/../Brewfile"
 fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <CoreFoundation/CoreFoundation.h>
+
 #include "internal.h"
 
 /* ---- properties ---- */

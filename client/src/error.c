@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include <mach/mig_errors.h>
+
 #include "internal.h"
 
 int vfa_errno(IOReturn ret)

@@ -346,3 +346,6 @@ module_init(adma_init);
 module_exit(adma_exit);
 MODULE_DESCRIPTION("DMA of PCI devices passed through by an Apple Silicon Mac");
 MODULE_LICENSE("GPL");
+#ifdef ADMA_PACKAGE_VERSION
+MODULE_VERSION(ADMA_PACKAGE_VERSION);
+#endif

@@ -76,7 +76,7 @@ OSData *OSData::withCapacity(uint32_t capacity)
 	return data;
 }
 
-OSData *OSData::withBytes(const void *bytes, uint32_t length)
+OSData *OSData::withBytes(const void *bytes, size_t length)
 {
 	OSData *data = withCapacity(length);
 
@@ -346,9 +346,11 @@ OSObject *OSDictionary::getObject(const char *key) const
 	return found == ivars->entries.end() ? nullptr : found->second;
 }
 
-OSObject *OSDictionary::getObject(const OSString *key) const
+OSObject *OSDictionary::getObject(const OSObject *key) const
 {
-	return getObject(key->getCStringNoCopy());
+	const OSString *string = OSDynamicCast(OSString, key);
+
+	return string ? getObject(string->getCStringNoCopy()) : nullptr;
 }
 
 bool OSDictionary::setObject(const char *key, const OSMetaClassBase *anObject)
@@ -363,9 +365,11 @@ bool OSDictionary::setObject(const char *key, const OSMetaClassBase *anObject)
 	return true;
 }
 
-bool OSDictionary::setObject(const OSString *key, const OSMetaClassBase *anObject)
+bool OSDictionary::setObject(const OSObject *key, const OSMetaClassBase *anObject)
 {
-	return setObject(key->getCStringNoCopy(), anObject);
+	const OSString *string = OSDynamicCast(OSString, key);
+
+	return string && setObject(string->getCStringNoCopy(), anObject);
 }
 
 void OSDictionary::removeObject(const char *key)
@@ -378,9 +382,12 @@ void OSDictionary::removeObject(const char *key)
 	ivars->entries.erase(found);
 }
 
-void OSDictionary::removeObject(const OSString *key)
+void OSDictionary::removeObject(const OSObject *key)
 {
-	removeObject(key->getCStringNoCopy());
+	const OSString *string = OSDynamicCast(OSString, key);
+
+	if (string)
+		removeObject(string->getCStringNoCopy());
 }
 
 bool OSDictionary::iterateObjects(bool (^block)(OSObject *key, OSObject *value)) const
@@ -437,7 +444,7 @@ size_t OSDataGetBytes(OSDataPtr obj, void *buffer, size_t offset, size_t length)
 
 OSDataPtr OSDataCreate(const void *bytes, size_t length)
 {
-	return OSData::withBytes(bytes, static_cast<uint32_t>(length));
+	return OSData::withBytes(bytes, length);
 }
 
 bool OSDataAppendBytes(OSDataPtr obj, const void *bytes, size_t length)

@@ -40,16 +40,7 @@ void IODelay(uint64_t microseconds)
 		;
 }
 
-void IOCallOnce(long *once, void (*function)(void))
-{
-	static std::recursive_mutex mutex;
-	std::lock_guard<std::recursive_mutex> hold(mutex);
-
-	if (!*once) {
-		*once = 1;
-		function();
-	}
-}
+uint64_t IOVMPageSize = 16384;
 
 uint64_t NanosecondsToTicks(uint64_t ns)
 {

@@ -146,8 +146,7 @@ static IOReturn MapDescriptor(uint64_t id, uint64_t options, uint64_t offset, ui
 	fd = call.takeFd();
 	if (fd < 0)
 		DriverKitViolation("a mapping without memory", id);
-	ret = mapping.map(fd, call.a(0), call.a(1), call.a(2) || (options & kIOMemoryMapReadOnly)) ? kIOReturnSuccess
-												   : kIOReturnError;
+	ret = mapping.map(fd, call.a(0), call.a(1), call.a(2)) ? kIOReturnSuccess : kIOReturnError;
 	close(fd);
 	return ret;
 }

@@ -15,7 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <CoreFoundation/CoreFoundation.h>
 #include <IOKit/IOKitLib.h>
+#include <mach/mach.h>
+#include <mach/mach_vm.h>
 #include "wire.h"
 
 /* ---- task.c ---- */

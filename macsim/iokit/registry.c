@@ -126,9 +126,9 @@ kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint6
 	return entry_of(entry, entryID) ? KERN_SUCCESS : kIOReturnBadArgument;
 }
 
-kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name)
+static kern_return_t ask_name(io_registry_entry_t entry, uint32_t op, io_name_t name)
 {
-	struct mw_msg m = {.op = MW_ENTRY_NAME};
+	struct mw_msg m = {.op = op};
 	const void *reply;
 	kern_return_t ret;
 
@@ -139,5 +139,37 @@ kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name)
 		return ret;
 	strncpy(name, reply, sizeof(io_name_t) - 1);
 	name[sizeof(io_name_t) - 1] = 0;
+	return KERN_SUCCESS;
+}
+
+kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name)
+{
+	return ask_name(entry, MW_ENTRY_NAME, name);
+}
+
+kern_return_t IOObjectGetClass(io_object_t object, io_name_t className)
+{
+	return ask_name(object, MW_ENTRY_CLASS, className);
+}
+
+kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const io_name_t plane, io_iterator_t *iterator)
+{
+	struct mw_msg m = {.op = MW_ENTRY_CHILDREN};
+	const void *reply;
+	struct object *o;
+	kern_return_t ret;
+
+	*iterator = IO_OBJECT_NULL;
+	/* UC is_io_registry_entry_get_child_iterator: an unknown plane has no entries. */
+	if (strcmp(plane, kIOServicePlane) || !entry_of(entry, &m.a[0]))
+		return kIOReturnBadArgument;
+	ret = task_call(&m, NULL, &reply, NULL);
+	if (ret)
+		return ret;
+	o = object_new(OBJECT_ITERATOR, 0);
+	object_append(o, reply, m.len / sizeof(uint64_t));
+	objects_lock();
+	*iterator = object_add(o);
+	objects_unlock();
 	return KERN_SUCCESS;
 }

@@ -38,6 +38,7 @@
 #define kIOMemoryDirectionOut       2u
 #define kIOMemoryDirectionInOut     3u
 #define kIOMemoryDisableCopyOnWrite 0x10u
+#define kIOMemoryMapReadOnly        2u /* of CreateMapping (IOMemoryDescriptor.iig) */
 #define kIOUserClientMemoryReadOnly 1u
 
 #define kIOPCIDeviceResetTypeHot         0x01u

@@ -38,9 +38,9 @@ void sim_set_ids(struct sim_function *sf, const struct sim_ids *ids)
 
 	if (!declaring(f))
 		return;
-	put16(f, 0x00, ids->vendor);
-	put16(f, 0x02, ids->device);
-	put32(f, 0x08, ids->class_code << 8 | ids->revision);
+	put16(f, 0x00, f->config.vendor_id < 0 ? ids->vendor : f->config.vendor_id);
+	put16(f, 0x02, f->config.device_id < 0 ? ids->device : f->config.device_id);
+	put32(f, 0x08, (f->config.class_code < 0 ? ids->class_code : f->config.class_code) << 8 | ids->revision);
 	put16(f, 0x2c, ids->subsystem_vendor);
 	put16(f, 0x2e, ids->subsystem);
 	writable16(f, 0x04, COMMAND_WRITABLE);
@@ -84,15 +84,15 @@ void sim_add_bar(struct sim_function *sf, unsigned index, enum sim_bar_kind kind
 	b->size = size;
 	b->type = types[kind];
 	b->memory = memory;
-	b->trapped = f->config.trapped[index];
-	b->address = host_address(wide, size);
+	b->mode = f->config.bars[index];
+	b->address = b->mode == BAR_UNASSIGNED ? 0 : host_address(wide, size);
 	put32(f, 0x10 + 4 * index, (uint32_t)b->address | b->type);
 	if (wide)
 		put32(f, 0x14 + 4 * index, b->address >> 32);
-	/* Memory indices count memory BARs in order, whatever their numbers. */
+	/* Memory indices count the BARs that have an address, in order, whatever their numbers. */
 	f->nr_memory = 0;
 	for (unsigned i = 0; i < MACHINE_BARS; i++)
-		if (f->bars[i].size)
+		if (bar_assigned(&f->bars[i]))
 			f->bars[i].memory_index = f->nr_memory++;
 }
 
@@ -184,9 +184,9 @@ void sim_add_pcie(struct sim_function *sf, bool flr)
 	put32(f, at + 0x04, 0x00008001 | (uint32_t)flr << 28); /* 256-byte payload, role-based errors */
 	put16(f, at + 0x08, 0x2810);
 	writable16(f, at + 0x08, 0x7fff);
-	put32(f, at + 0x0c, 0x00000043); /* x4, 8 GT/s */
+	put32(f, at + 0x0c, f->config.link.width_max << 4 | f->config.link.speed_max);
 	writable16(f, at + 0x10, 0x01fb);
-	put16(f, at + 0x12, 0x0043);
+	put16(f, at + 0x12, f->config.link.width << 4 | f->config.link.speed);
 	put32(f, at + 0x24, 0x0000001f);
 	writable16(f, at + 0x28, 0x041f);
 	put32(f, at + 0x2c, 0x0000000e);

@@ -203,6 +203,75 @@ void function_restart(struct function *f, enum sim_reset kind)
 	function_kick(f);
 }
 
+/* Entry of "reg" and "assigned-addresses", in the order of 64-bit Arm (IOPCIDevice.h, struct IOPCIPhysicalAddress). */
+struct physical_address {
+	uint32_t space, low, high, length_low, length_high;
+};
+
+static struct physical_address address_of_bar(const struct function *f, unsigned index)
+{
+	const struct bar *b = &f->bars[index];
+	uint32_t register_number = index == 6 ? 0x30 : 0x10 + 4 * index;
+
+	return (struct physical_address){
+		.space = 2u << 24 | (uint32_t)(b->type & 8) << 27 | (uint32_t)f->config.bus << 16 |
+			 (uint32_t)f->config.device << 11 | (uint32_t)f->config.function << 8 | register_number,
+		.length_low = (uint32_t)b->size,
+		.length_high = b->size >> 32,
+	};
+}
+
+/*
+ * "reg" tells what every BAR asks for, "assigned-addresses" what those got that
+ * have an address; without any the property is missing
+ * (IOPCIConfigurator::constructAddressingProperties).
+ */
+static void publish_addresses(struct function *f, struct entry *nub)
+{
+	struct physical_address reg[1 + MACHINE_BARS] = {{0}}, assigned[MACHINE_BARS];
+	unsigned nr_reg = 1, nr_assigned = 0;
+
+	reg[0].space = address_of_bar(f, 0).space & 0x00ffff00;
+	for (unsigned i = 0; i < MACHINE_BARS; i++) {
+		if (!f->bars[i].size)
+			continue;
+		reg[nr_reg] = address_of_bar(f, i);
+		if (bar_assigned(&f->bars[i])) {
+			assigned[nr_assigned] = reg[nr_reg];
+			assigned[nr_assigned].space |= 1u << 31;
+			assigned[nr_assigned].low = (uint32_t)f->bars[i].address;
+			assigned[nr_assigned++].high = f->bars[i].address >> 32;
+		}
+		nr_reg++;
+	}
+	entry_set_data(nub, "reg", reg, nr_reg * sizeof(*reg));
+	if (nr_assigned)
+		entry_set_data(nub, "assigned-addresses", assigned, nr_assigned * sizeof(*assigned));
+	entry_set_bool(nub, "IOPCIResourced", true);
+}
+
+static void publish_place(struct function *f, struct entry *nub)
+{
+	const uint8_t nothing = 0;
+	uint16_t status;
+	uint32_t capabilities;
+	char place[16];
+
+	snprintf(place, sizeof(place), "%u:%u:%u", f->config.bus, f->config.device, f->config.function);
+	entry_set_string(nub, "pcidebug", place);
+	if (f->config.built_in)
+		entry_set_data(nub, "built-in", &nothing, 1);
+	else
+		entry_set_bool(nub, "IOPCITunnelled", true);
+	if (!f->pcie)
+		return;
+	/* PB 2996-3005 */
+	memcpy(&capabilities, f->template + f->pcie + 0x0c, 4);
+	memcpy(&status, f->template + f->pcie + 0x12, 2);
+	entry_set_number(nub, "IOPCIExpressLinkCapabilities", capabilities);
+	entry_set_number(nub, "IOPCIExpressLinkStatus", status);
+}
+
 void function_publish(struct function *f)
 {
 	char name[32];
@@ -236,7 +305,9 @@ void function_publish(struct function *f)
 	entry_set_data(nub, "revision-id", &revision, 4);
 	entry_set_data(nub, "class-code", &class_code, 4);
 	entry_set_string(nub, "IOClass", "IOPCIDevice");
-	entry_set_string(nub, "pcidebug", f->config.bdf);
+	entry_set_string(nub, "IOName", name);
+	publish_place(f, nub);
+	publish_addresses(f, nub);
 	/* PB 4431-4458. The unit of the window is not published; bytes are this kernel's choice. */
 	entry_set_number(nub, "IOPCIDeviceMapperPageSize", f->dart.config.page);
 	entry_set_number(nub, "IOPCIDeviceMemoryMapBase", f->dart.config.base);
@@ -248,6 +319,8 @@ void function_publish(struct function *f)
 	f->nub = nub;
 	pthread_mutex_unlock(&f->lock);
 	entry_register(nub);
+	if (strcmp(f->config.driver, "dext") && strcmp(f->config.driver, "none"))
+		f->kernel_driver = entry_new_kernel(f->config.driver, NULL, nub, f);
 }
 
 void function_unplug(struct function *f)
@@ -263,6 +336,12 @@ void function_unplug(struct function *f)
 	pthread_mutex_unlock(&f->lock);
 	if (!nub)
 		return;
+	if (f->kernel_driver) {
+		entry_make_inactive(f->kernel_driver);
+		entry_forget(f->kernel_driver);
+		object_unref(f->kernel_driver);
+		f->kernel_driver = NULL;
+	}
 	entry_make_inactive(nub);
 	entry_forget(nub);
 	object_unref(nub);

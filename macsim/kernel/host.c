@@ -235,7 +235,7 @@ static void *host_run(void *arg)
 void host_start(struct host *h)
 {
 	pthread_mutex_lock(&kernel.lock);
-	if (!h->has_thread && !h->stopping) {
+	if (h->dext && !h->has_thread && !h->stopping) {
 		h->state = HOST_STARTING;
 		h->has_thread = true;
 		pthread_create(&h->thread, NULL, host_run, h);
@@ -248,6 +248,8 @@ bool host_wait_started(struct host *h, uint64_t deadline, char *err, size_t err_
 {
 	const char *bdf = h->function->config.bdf;
 
+	if (!h->dext)
+		return true;
 	pthread_mutex_lock(&kernel.lock);
 	while (h->state == HOST_STARTING && now_ns() < deadline && !interrupted())
 		kernel_wait(now_ns() + 50000000);

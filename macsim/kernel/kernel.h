@@ -185,7 +185,7 @@ void memory_start(void); /* installs the handler for memory a client took away u
 
 /* ---- registry.c ---- */
 
-enum entry_kind { ENTRY_NUB, ENTRY_SERVICE, ENTRY_USER_CLIENT };
+enum entry_kind { ENTRY_NUB, ENTRY_SERVICE, ENTRY_USER_CLIENT, ENTRY_KERNEL };
 
 struct property {
 	struct property *next;
@@ -198,7 +198,8 @@ struct property {
 struct entry {
 	struct object o;
 	enum entry_kind kind;
-	char name[128], class[128];
+	char name[128], class[128];  /* class: IOUserClass of a dext's, else the kernel's */
+	const char *superclass;      /* ENTRY_KERNEL: matched by this class too; may be NULL */
 	struct property *properties; /* kernel.lock, all below too */
 	struct entry *provider;
 	struct function *function; /* the PCI function below */
@@ -211,6 +212,9 @@ struct entry *entry_new(enum entry_kind kind, struct task *owner, const char *cl
 void entry_set_number(struct entry *e, const char *key, uint64_t value);
 void entry_set_data(struct entry *e, const char *key, const void *data, uint32_t bytes);
 void entry_set_string(struct entry *e, const char *key, const char *text);
+void entry_set_bool(struct entry *e, const char *key, bool value);
+/* A service of a kernel driver, which has nothing behind it: registered at once.  One reference is the caller's. */
+struct entry *entry_new_kernel(const char *class, const char *superclass, struct entry *provider, struct function *f);
 void entry_register(struct entry *e);
 /* No longer matched, watchers told, connections dead; idempotent, true the first time. */
 bool entry_make_inactive(struct entry *e);
@@ -260,11 +264,17 @@ struct bar {
 	uint64_t address; /* the host's */
 	struct backing *backing;
 	uint8_t *memory; /* stays where it is when the function is plugged in again */
-	bool trapped;
+	enum bar_mode mode;
 	struct descriptor *descriptor; /* handed to the dext, function.lock */
 	atomic_uint client_maps;
 	atomic_bool client_mapped; /* ever */
 };
+
+/* Drivers find only what is in the nub's IODeviceMemory: BARs with an address (PB 4315, PD GetBARInfo). */
+static inline bool bar_assigned(const struct bar *b)
+{
+	return b->size && b->mode != BAR_UNASSIGNED;
+}
 
 struct source {
 	struct object o;
@@ -297,7 +307,7 @@ struct function {
 	bool present, in_reset;
 	uint64_t open_by;       /* entry id of the opener; 0 = closed */
 	struct task *open_task; /* not referenced: a dead task's session is closed before it goes */
-	struct entry *nub;
+	struct entry *nub, *kernel_driver;
 	uint8_t space[4096], writable[4096], template[4096];
 	unsigned next_capability, last_capability;
 	unsigned pcie, msi, msix; /* offsets, 0 = absent */
@@ -356,6 +366,7 @@ void dma_stray(struct function *f, uint64_t iova, uint64_t bytes, bool write);
 /* ---- host.c ---- */
 
 struct host;
+/* dext NULL: something else has the nub, or nothing; no process is ever started. */
 struct host *host_new(struct function *f, const char *dext, const char *class);
 void host_start(struct host *h); /* a thread that keeps the dext running */
 /* Waits until the first Start is through; false with a sentence. */
@@ -388,6 +399,7 @@ bool serve_start(const char *path);
 void payload_string(const struct conn *c, char *text, size_t size); /* the payload, cut and terminated */
 
 handler do_match, do_entry_name, do_entry_property, do_notify_add, do_notify_remove, do_connect_service;
+handler do_entry_class, do_entry_children, do_sysctl;
 handler do_set_name, do_register_service, do_set_properties, do_property, do_entry_id;
 handler do_service_open, do_service_close, do_call, do_map, do_unmap;
 handler do_create, do_terminate, do_did_stop, do_async, do_action_release, do_client_entitlements;
@@ -397,7 +409,11 @@ handler do_dma_create, do_dma_prepare, do_dma_complete, do_dma_preparation, do_d
 handler do_pci_open, do_pci_close, do_pci_bar_fd, do_pci_bar_info, do_pci_config_read, do_pci_config_write,
 	do_pci_memory_read, do_pci_memory_write, do_pci_copy_memory, do_pci_bdf, do_pci_reset, do_pci_configure_irqs;
 handler do_irq_create, do_irq_type, do_irq_enable, do_irq_cancel, do_irq_last, do_irq_release;
-handler do_ctl_status, do_ctl_unplug, do_ctl_plug, do_ctl_kill_dext, do_ctl_set;
+handler do_ctl_status, do_ctl_unplug, do_ctl_plug, do_ctl_kill_dext, do_ctl_set, do_ctl_extensions;
+
+/* ---- mac.c: what there is beside PCI functions ---- */
+
+void mac_publish_thunderbolt(void);
 
 /* ---- report.c ---- */
 

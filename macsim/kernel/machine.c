@@ -115,7 +115,7 @@ static struct setting *find(struct machine *m, const char *section, const char *
 static bool known_section(const char *name)
 {
 	return !strcmp(name, "machine") || !strcmp(name, "dart") || !strcmp(name, "dext") ||
-	       !strncmp(name, "function ", 9);
+	       !strncmp(name, "enclosure ", 10) || !strncmp(name, "function ", 9);
 }
 
 static bool have_section(const struct machine *m, const char *name)
@@ -156,7 +156,8 @@ static bool parse_line(struct machine *m, char *line, char **section, const char
 		line = trim(line + 1);
 		if (!known_section(line))
 			return fail(err, err_size,
-				    "%s: no section [%s]; there are machine, dart, dext and function BDF", place, line);
+				    "%s: no section [%s]; there are machine, dart, dext, enclosure NAME and function BDF",
+				    place, line);
 		if (have_section(m, line))
 			return fail(err, err_size, "%s: section [%s] appears twice", place, line);
 		add_section(m, line, place);
@@ -340,11 +341,70 @@ static bool parse_bdf(const char *text, struct function_config *f)
 	return true;
 }
 
+/* The link as trained may be less than what both ends offer, never more. */
+static bool configure_link(struct machine *m, const char *section, struct link_config *link, char *err, size_t err_size)
+{
+	uint64_t speed_max = 3, width_max = 4, speed, width;
+
+	if (!get_size(m, section, "link_speed_max", &speed_max, err, err_size) ||
+	    !get_size(m, section, "link_width_max", &width_max, err, err_size))
+		return false;
+	speed = speed_max;
+	width = width_max;
+	if (!get_size(m, section, "link_speed", &speed, err, err_size) ||
+	    !get_size(m, section, "link_width", &width, err, err_size))
+		return false;
+	if (speed > speed_max || speed_max > 15)
+		return fail(err, err_size, "%s: link_speed is at most link_speed_max, and that at most 15",
+			    machine_place(m, section, "link_speed"));
+	if (width > width_max || width_max > 63)
+		return fail(err, err_size, "%s: link_width is at most link_width_max, and that at most 63",
+			    machine_place(m, section, "link_width"));
+	*link = (struct link_config){speed, width, speed_max, width_max};
+	return true;
+}
+
+/* An ID in place of the model's. */
+static bool get_id(struct machine *m, const char *section, const char *key, uint64_t most, int64_t *id, char *err,
+		   size_t err_size)
+{
+	uint64_t value = 0;
+
+	*id = -1;
+	if (!get_size(m, section, key, &value, err, err_size))
+		return false;
+	if (value > most)
+		return fail(err, err_size, "%s: %s is at most 0x%llx", machine_place(m, section, key), key,
+			    (unsigned long long)most);
+	if (machine_value(m, section, key))
+		*id = (int64_t)value;
+	return true;
+}
+
+static bool configure_bars(struct machine *m, const char *section, struct function_config *f, char *err,
+			   size_t err_size)
+{
+	static const char modes[] = "mapped|trapped|unassigned";
+	unsigned mode = BAR_MAPPED;
+
+	if (!get_choice(m, section, "bars", modes, &mode, err, err_size))
+		return false;
+	for (int i = 0; i < MACHINE_BARS; i++) {
+		unsigned own = mode;
+		char key[8];
+		snprintf(key, sizeof(key), "bar%d", i);
+		if (!get_choice(m, section, key, modes, &own, err, err_size))
+			return false;
+		f->bars[i] = (enum bar_mode)own;
+	}
+	return true;
+}
+
 static bool configure_function(struct machine *m, const char *section, const char *place, struct function_config *f,
 			       char *err, size_t err_size)
 {
 	uint64_t vectors = 0, irq_limit = 0;
-	unsigned mode = 0;
+	unsigned built_in = 0;
 
 	*f = (struct function_config){.flr = true, .msi = true};
 	snprintf(f->section, sizeof(f->section), "%s", section);
@@ -357,20 +417,91 @@ static bool configure_function(struct machine *m, const char *section, const cha
 	    !get_bool(m, section, "msi", &f->msi, err, err_size) ||
 	    !get_size(m, section, "vectors", &vectors, err, err_size) ||
 	    !get_size(m, section, "irq_limit", &irq_limit, err, err_size) ||
-	    !get_choice(m, section, "bars", "mapped|trapped", &mode, err, err_size))
+	    !get_choice(m, section, "location", "thunderbolt|built-in", &built_in, err, err_size) ||
+	    !get_id(m, section, "vendor_id", 0xffff, &f->vendor_id, err, err_size) ||
+	    !get_id(m, section, "device_id", 0xffff, &f->device_id, err, err_size) ||
+	    !get_id(m, section, "class_code", 0xffffff, &f->class_code, err, err_size) ||
+	    !configure_link(m, section, &f->link, err, err_size) || !configure_bars(m, section, f, err, err_size))
 		return false;
+	f->built_in = built_in;
+	f->driver = machine_value(m, section, "driver");
+	if (!f->driver)
+		f->driver = "dext";
 	if (vectors > 2048)
 		return fail(err, err_size, "%s: vectors=%llu is more than the 2048 MSI-X knows",
 			    machine_place(m, section, "vectors"), (unsigned long long)vectors);
 	f->vectors = vectors;
 	f->irq_limit = irq_limit > 2048 ? 2048 : irq_limit;
-	for (int i = 0; i < MACHINE_BARS; i++) {
-		unsigned own = mode;
-		char key[8];
-		snprintf(key, sizeof(key), "bar%d", i);
-		if (!get_choice(m, section, key, "mapped|trapped", &own, err, err_size))
+	return true;
+}
+
+static const char *value_or(struct machine *m, const char *section, const char *key, const char *otherwise)
+{
+	const char *value = machine_value(m, section, key);
+
+	return value ? value : otherwise;
+}
+
+static bool configure_mac(struct machine *m, struct machine_config *c, char *err, size_t err_size)
+{
+	unsigned processor = 0;
+
+	c->page = 16384;
+	c->entitled = true;
+	c->memory = 16ull << 30;
+	c->macos = value_or(m, "machine", "macos", "15.5");
+	c->hw_model = value_or(m, "machine", "model", "Mac16,1");
+	if (!get_size(m, "machine", "page", &c->page, err, err_size) ||
+	    !get_bool(m, "machine", "entitled", &c->entitled, err, err_size) ||
+	    !get_size(m, "machine", "memory", &c->memory, err, err_size) ||
+	    !get_choice(m, "machine", "processor", "apple|intel", &processor, err, err_size) ||
+	    !get_bool(m, "machine", "rosetta", &c->rosetta, err, err_size))
+		return false;
+	c->intel = processor;
+	if (c->page != 4096 && c->page != 16384)
+		return fail(err, err_size, "%s: page=%s must be 4K or 16K", machine_place(m, "machine", "page"),
+			    machine_value(m, "machine", "page"));
+	return true;
+}
+
+static bool configure_dext(struct machine *m, struct machine_config *c, char *err, size_t err_size)
+{
+	unsigned state = EXTENSION_ENABLED;
+
+	c->dext_path = machine_value(m, "dext", "path");
+	c->dext_class = value_or(m, "dext", "class", "VFIOUserPCIDriver");
+	c->dext_bundle = value_or(m, "dext", "bundle", "org.vfio-apple.VFIOUserPCIDriver");
+	c->dext_version = value_or(m, "dext", "version", "1.0/1");
+	c->dext_old_version = machine_value(m, "dext", "old_version");
+	if (!get_choice(m, "dext", "state", "enabled|waiting|disabled|uninstalled|none", &state, err, err_size))
+		return false;
+	c->dext_state = (enum extension_state)state;
+	return true;
+}
+
+static bool configure_enclosure(struct machine *m, const char *section, struct enclosure_config *e, char *err,
+				size_t err_size)
+{
+	unsigned generation = 1;
+
+	e->vendor = value_or(m, section, "vendor", "");
+	e->model = value_or(m, section, "model", section + strlen("enclosure "));
+	if (!get_choice(m, section, "thunderbolt", "3|4|5", &generation, err, err_size))
+		return false;
+	e->thunderbolt = generation + 3;
+	return true;
+}
+
+static bool configure_enclosures(struct machine *m, struct machine_config *c, char *err, size_t err_size)
+{
+	for (size_t i = 0; i < m->nr_sections; i++) {
+		if (strncmp(m->sections[i], "enclosure ", 10))
+			continue;
+		if (c->nr_enclosures == MACHINE_ENCLOSURES_MAX)
+			return fail(err, err_size, "%s: more than %d enclosures", m->section_places[i],
+				    MACHINE_ENCLOSURES_MAX);
+		if (!configure_enclosure(m, m->sections[i], &c->enclosures[c->nr_enclosures++], err, err_size))
 			return false;
-		f->trapped[i] = own;
 	}
 	return true;
 }
@@ -385,20 +516,9 @@ bool machine_configure(struct machine *m, struct machine_config *c, char *err, s
 		free(m->settings[i].value);
 		m->settings[i].value = value;
 	}
-	c->page = 16384;
-	c->entitled = true;
-	if (!get_size(m, "machine", "page", &c->page, err, err_size) ||
-	    !get_bool(m, "machine", "entitled", &c->entitled, err, err_size))
+	if (!configure_mac(m, c, err, err_size) || !configure_dart(m, &c->dart, err, err_size) ||
+	    !configure_dext(m, c, err, err_size) || !configure_enclosures(m, c, err, err_size))
 		return false;
-	if (c->page != 4096 && c->page != 16384)
-		return fail(err, err_size, "%s: page=%s must be 4K or 16K", machine_place(m, "machine", "page"),
-			    machine_value(m, "machine", "page"));
-	if (!configure_dart(m, &c->dart, err, err_size))
-		return false;
-	c->dext_path = machine_value(m, "dext", "path");
-	c->dext_class = machine_value(m, "dext", "class");
-	if (!c->dext_class)
-		c->dext_class = "VFIOUserPCIDriver";
 	for (size_t i = 0; i < m->nr_sections; i++) {
 		if (strncmp(m->sections[i], "function ", 9))
 			continue;

@@ -245,19 +245,32 @@ static bool find_machine(const char *name, char *path, size_t size)
 	return snprintf(path, size, "%s/%s.conf", dir ? dir : MACSIM_MACHINES_DIR, name) < (int)size;
 }
 
-static void default_dext(char *path, size_t size)
+/* B/macsim/bin/macsim has B/dext and B/macsim/usr beside it. */
+static void beside(const char *what, char *path, size_t size)
 {
 	char self[PATH_MAX - 64];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	self[n < 0 ? 0 : n] = '\0';
-	/* B/macsim/bin/macsim has B/dext/VFIOUserPCIDriver beside it. */
 	for (int i = 0; i < 3; i++) {
 		char *slash = strrchr(self, '/');
 		if (slash)
 			*slash = '\0';
 	}
-	snprintf(path, size, "%s/dext/VFIOUserPCIDriver", self);
+	snprintf(path, size, "%s/%s", self, what);
+}
+
+/* The command finds Apple's own programs before anything else. */
+static void prepare_search_path(void)
+{
+	const char *old = getenv("PATH");
+	char tools[PATH_MAX], *path;
+
+	beside("macsim/usr/bin", tools, sizeof(tools));
+	if (asprintf(&path, "%s%s%s", tools, old ? ":" : "", old ? old : "") >= 0) {
+		setenv("PATH", path, 1);
+		free(path);
+	}
 }
 
 static bool build_machine(const struct options *o, struct machine **m, char *err, size_t err_size)
@@ -293,13 +306,16 @@ static bool start_machine(const char *dext, char *err, size_t err_size)
 		return false;
 	}
 	for (unsigned i = 0; i < nr_functions; i++) {
-		host_new(functions[i], dext, kernel.config.dext_class);
+		bool taken =
+			kernel.config.dext_state == EXTENSION_ENABLED && !strcmp(functions[i]->config.driver, "dext");
+		host_new(functions[i], taken ? dext : NULL, kernel.config.dext_class);
 		function_publish(functions[i]);
 		host_start(functions[i]->host);
 	}
 	for (unsigned i = 0; i < nr_functions; i++)
 		if (!host_wait_started(functions[i]->host, deadline, err, err_size))
 			return false;
+	mac_publish_thunderbolt();
 	return true;
 }
 
@@ -446,6 +462,7 @@ int main(int argc, char **argv)
 	if (!parse_options(argc, argv, &o))
 		return EXIT_MACHINE;
 	prepare_process();
+	prepare_search_path();
 	if (o.log && !(kernel.log = fopen(o.log, "we"))) {
 		fprintf(stderr, "macsim: the log %s cannot be written: %s\n", o.log, strerror(errno));
 		return EXIT_MACHINE;
@@ -460,7 +477,7 @@ int main(int argc, char **argv)
 	}
 	snprintf(socket_path, sizeof(socket_path), "%s/kernel", dir);
 	setenv(MW_SOCKET_ENV, socket_path, 1);
-	default_dext(dext, sizeof(dext));
+	beside("dext/VFIOUserPCIDriver", dext, sizeof(dext));
 	bool built = build_machine(&o, &machine, err, sizeof(err));
 	if (built && !serve_start(socket_path)) {
 		snprintf(err, sizeof(err), "no socket at %s: %s", socket_path, strerror(errno));

@@ -669,8 +669,8 @@ int32_t do_md_map(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 
 	if (!d)
 		return kIOReturnBadArgument;
-	/* A direction-Out descriptor maps read-only. */
-	out->a[2] = (in->a[1] & 0x1000) || d->direction == kIOMemoryDirectionOut;
+	/* A buffer stays writable for the dext that made it, whatever its direction and the options (US 703, 928). */
+	out->a[2] = !d->capacity && ((in->a[1] & kIOMemoryMapReadOnly) || d->direction == kIOMemoryDirectionOut);
 	ret = descriptor_map(d, in->a[2], in->a[3], out->a[2], &c->send_fd, &out->a[0], &out->a[1]);
 	object_unref(d);
 	return ret;

@@ -177,7 +177,7 @@ int32_t do_pci_config_write(struct conn *c, const struct mw_msg *in, struct mw_m
 static struct bar *bar_by_memory_index(struct function *f, uint64_t index)
 {
 	for (unsigned i = 0; i < MACHINE_BARS; i++)
-		if (f->bars[i].size && f->bars[i].memory_index == index)
+		if (bar_assigned(&f->bars[i]) && f->bars[i].memory_index == index)
 			return &f->bars[i];
 	return NULL;
 }
@@ -192,7 +192,7 @@ int32_t do_pci_bar_fd(struct conn *c, const struct mw_msg *in, struct mw_msg *ou
 	if (f->open_task == c->task) {
 		struct bar *b = bar_by_memory_index(f, in->a[1]);
 		ret = kIOReturnNotFound;
-		if (b && !b->trapped) {
+		if (b && b->mode == BAR_MAPPED) {
 			c->send_fd = fcntl(backing_fd(b->backing), F_DUPFD_CLOEXEC, 0);
 			out->a[1] = b->size;
 			ret = c->send_fd < 0 ? kIOReturnNoMemory : kIOReturnSuccess;
@@ -211,7 +211,9 @@ int32_t do_pci_bar_info(struct conn *c, const struct mw_msg *in, struct mw_msg *
 		return kIOReturnError;
 	if (in->a[1] >= MACHINE_BARS) {
 		ret = kIOReturnBadArgument;
-	} else if (f->bars[in->a[1]].size) {
+	} else if (!f->nr_memory) {
+		ret = kIOReturnError; /* the nub has no IODeviceMemory (PD GetBARInfo) */
+	} else if (bar_assigned(&f->bars[in->a[1]])) {
 		struct bar *b = &f->bars[in->a[1]];
 		out->a[0] = b->memory_index;
 		out->a[1] = b->size;
@@ -317,7 +319,7 @@ int32_t do_pci_copy_memory(struct conn *c, const struct mw_msg *in, struct mw_ms
 		ret = kIOReturnBadArgument;
 	else if (!b)
 		ret = kIOReturnUnsupported;
-	else if (b->trapped)
+	else if (b->mode == BAR_TRAPPED)
 		ret = kIOReturnError; /* no-user-memory-mapping */
 	if (!ret) {
 		/* The device's one IODeviceMemory object, every time. */

@@ -52,6 +52,19 @@ struct entry *entry_new(enum entry_kind kind, struct task *owner, const char *cl
 	return NULL;
 }
 
+struct entry *entry_new_kernel(const char *class, const char *superclass, struct entry *provider, struct function *f)
+{
+	struct entry *e = entry_new(ENTRY_KERNEL, NULL, class, provider, f);
+
+	e->superclass = superclass;
+	entry_set_string(e, "IOClass", class);
+	pthread_mutex_lock(&kernel.lock);
+	e->started = true;
+	pthread_mutex_unlock(&kernel.lock);
+	entry_register(e);
+	return e;
+}
+
 void entry_forget(struct entry *e)
 {
 	struct connect *c;
@@ -113,6 +126,13 @@ void entry_set_string(struct entry *e, const char *key, const char *text)
 {
 	pthread_mutex_lock(&kernel.lock);
 	set_property(e, key, MW_T_STRING, 0, 0, text, strlen(text) + 1);
+	pthread_mutex_unlock(&kernel.lock);
+}
+
+void entry_set_bool(struct entry *e, const char *key, bool value)
+{
+	pthread_mutex_lock(&kernel.lock);
+	set_property(e, key, MW_T_BOOL, 0, value, NULL, 0);
 	pthread_mutex_unlock(&kernel.lock);
 }
 
@@ -218,10 +238,35 @@ static int compare_entries(const void *a, const void *b)
 	return x->o.id < y->o.id ? -1 : x->o.id > y->o.id;
 }
 
-/* Ids of entries that match now, oldest first, into ids; kernel.lock held. */
-static unsigned list_matching(const char *name, bool by_class, uint64_t *ids, unsigned room)
+/* IOServiceMatching knows kernel classes only: every dext service is an IOUserService (US serviceAttach). */
+static const char *kernel_class(const struct entry *e)
 {
-	static const char *const kernel_class[] = {"IOPCIDevice", "IOUserService", "IOUserUserClient"};
+	static const char *const classes[] = {"IOPCIDevice", "IOUserService", "IOUserUserClient"};
+
+	return e->kind == ENTRY_KERNEL ? e->class : classes[e->kind];
+}
+
+static bool of_class(const struct entry *e, const void *name)
+{
+	return e->registered && !e->inactive &&
+	       (!strcmp(name, kernel_class(e)) || !strcmp(name, "IOService") ||
+		(e->superclass && !strcmp(name, e->superclass)));
+}
+
+static bool of_name(const struct entry *e, const void *name)
+{
+	return matches(e, name);
+}
+
+static bool child_of(const struct entry *e, const void *provider)
+{
+	return e->provider == provider && !e->inactive;
+}
+
+/* Ids of the entries that are wanted now, oldest first, into ids; kernel.lock held. */
+static unsigned list_entries(bool (*wanted)(const struct entry *e, const void *arg), const void *arg, uint64_t *ids,
+			     unsigned room)
+{
 	void **all = object_all(OBJ_ENTRY, NULL);
 	unsigned n = 0, count = 0;
 
@@ -230,12 +275,7 @@ static unsigned list_matching(const char *name, bool by_class, uint64_t *ids, un
 	qsort(all, count, sizeof(*all), compare_entries);
 	for (unsigned i = 0; i < count; i++) {
 		struct entry *e = all[i];
-		/* IOServiceMatching knows kernel classes only: every dext service is an IOUserService (US
-		 * serviceAttach). */
-		bool ok = by_class ? e->registered && !e->inactive &&
-					     (!strcmp(name, kernel_class[e->kind]) || !strcmp(name, "IOService"))
-				   : matches(e, name);
-		if (ok && n < room)
+		if (n < room && wanted(e, arg))
 			ids[n++] = e->o.id;
 		object_unref(e);
 	}
@@ -249,8 +289,39 @@ int32_t do_match(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 
 	payload_string(c, name, sizeof(name));
 	pthread_mutex_lock(&kernel.lock);
-	out->len = 8 * list_matching(name, in->a[0] == 1, (uint64_t *)c->out, MW_MAX_PAYLOAD / 8);
+	out->len = 8 * list_entries(in->a[0] == 1 ? of_class : of_name, name, (uint64_t *)c->out, MW_MAX_PAYLOAD / 8);
 	pthread_mutex_unlock(&kernel.lock);
+	return kIOReturnSuccess;
+}
+
+int32_t do_entry_children(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
+{
+	struct entry *e = object_find(in->a[0], OBJ_ENTRY, NULL);
+
+	if (!e)
+		return kIOReturnNotFound;
+	pthread_mutex_lock(&kernel.lock);
+	out->len = 8 * list_entries(child_of, e, (uint64_t *)c->out, MW_MAX_PAYLOAD / 8);
+	pthread_mutex_unlock(&kernel.lock);
+	object_unref(e);
+	return kIOReturnSuccess;
+}
+
+static int32_t reply_text(struct conn *c, struct mw_msg *out, const char *text)
+{
+	out->len = strlen(text) + 1;
+	memcpy(c->out, text, out->len);
+	return kIOReturnSuccess;
+}
+
+int32_t do_entry_class(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
+{
+	struct entry *e = object_find(in->a[0], OBJ_ENTRY, NULL);
+
+	if (!e)
+		return kIOReturnNotFound;
+	reply_text(c, out, kernel_class(e));
+	object_unref(e);
 	return kIOReturnSuccess;
 }
 
@@ -261,8 +332,7 @@ int32_t do_entry_name(struct conn *c, const struct mw_msg *in, struct mw_msg *ou
 	if (!e)
 		return kIOReturnNotFound;
 	pthread_mutex_lock(&kernel.lock);
-	out->len = strlen(e->name) + 1;
-	memcpy(c->out, e->name, out->len);
+	reply_text(c, out, e->name);
 	pthread_mutex_unlock(&kernel.lock);
 	object_unref(e);
 	return kIOReturnSuccess;
@@ -298,7 +368,7 @@ int32_t do_notify_add(struct conn *c, const struct mw_msg *in, struct mw_msg *ou
 	pthread_mutex_lock(&kernel.lock);
 	ok = object_publish(&n->o);
 	if (n->type == MW_N_FIRST_MATCH)
-		out->len = 8 * list_matching(n->name, false, (uint64_t *)c->out, MW_MAX_PAYLOAD / 8);
+		out->len = 8 * list_entries(of_name, n->name, (uint64_t *)c->out, MW_MAX_PAYLOAD / 8);
 	if (ok && n->type == MW_N_INTEREST) {
 		e = object_find(n->entry, OBJ_ENTRY, NULL);
 		if (!e || e->inactive) {

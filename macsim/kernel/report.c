@@ -102,6 +102,7 @@ static unsigned clients_of(const struct function *f)
 
 static void write_function(FILE *out, struct function *f)
 {
+	static const char *const modes[] = {"mapped", "trapped", "unassigned"};
 	uint64_t page = f->dart.config.page;
 	unsigned clients = clients_of(f), vectors = FUNCTION_VECTORS;
 	bool first = true;
@@ -136,7 +137,7 @@ static void write_function(FILE *out, struct function *f)
 			continue;
 		fprintf(out, "%s{\"bar\":%u,\"size\":%llu,\"mapped_by_client\":%s,\"was_mapped\":%s,\"mode\":\"%s\"}",
 			first ? "" : ",", i, (unsigned long long)b->size, yes(atomic_load(&b->client_maps)),
-			yes(atomic_load(&b->client_mapped)), b->trapped ? "trapped" : "mapped");
+			yes(atomic_load(&b->client_mapped)), modes[b->mode]);
 		first = false;
 	}
 	pthread_mutex_unlock(&f->lock);

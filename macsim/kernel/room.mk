@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The simulated kernel with its device models (macsim), its control tool, and the tests of its parts.
 
-MACSIM_KERNEL_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out macsim/kernel/ctl.c,$(wildcard macsim/kernel/*.c)))
+MACSIM_PROGRAMS := macsim/kernel/ctl.c macsim/kernel/systemextensionsctl.c
+MACSIM_KERNEL_OBJS := $(patsubst %.c,$(B)/%.o,$(filter-out $(MACSIM_PROGRAMS),$(wildcard macsim/kernel/*.c)))
 MACSIM_MODEL_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard macsim/devices/*.c))
 MACSIM_DART_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard macsim/kernel/dart*.c))
 
-$(MACSIM_KERNEL_OBJS) $(B)/macsim/kernel/ctl.o: CPPFLAGS = -I$(TOP) -D_GNU_SOURCE -DMACSIM_MACHINES_DIR='"$(TOP)/macsim/machines"'
+$(MACSIM_KERNEL_OBJS) $(MACSIM_PROGRAMS:%.c=$(B)/%.o): CPPFLAGS = -I$(TOP) -D_GNU_SOURCE -DMACSIM_MACHINES_DIR='"$(TOP)/macsim/machines"'
 
 $(B)/macsim/bin/macsim: $(MACSIM_KERNEL_OBJS) $(MACSIM_MODEL_OBJS) $(B)/macsim/wire/wire.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ -lpthread
+
+# In a folder of its own: what the command finds before everything else.
+$(B)/macsim/usr/bin/systemextensionsctl: $(B)/macsim/kernel/systemextensionsctl.o $(B)/macsim/wire/wire.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@
 
 $(B)/macsim/bin/macsim-ctl: $(B)/macsim/kernel/ctl.o $(B)/macsim/wire/wire.o
 	@mkdir -p $(@D)
@@ -26,6 +32,6 @@ $(B)/tests/contract/wire_peer.o: CPPFLAGS = -I$(TOP)
 $(B)/tests/contract/wire_peer: $(B)/tests/contract/wire_peer.o $(B)/macsim/wire/wire.o
 	$(CC) $(LDFLAGS) $^ -o $@ -lpthread
 
-ALL += $(B)/macsim/bin/macsim $(B)/macsim/bin/macsim-ctl
+ALL += $(B)/macsim/bin/macsim $(B)/macsim/bin/macsim-ctl $(B)/macsim/usr/bin/systemextensionsctl
 TESTS += $(B)/tests/unit/test_dart $(B)/tests/unit/test_machine tests/contract/macsim.sh
 CHECK_DEPS += $(B)/tests/contract/wire_peer

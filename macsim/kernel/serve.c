@@ -27,6 +27,9 @@ static const struct request {
 	{MW_NOTIFY_ADD, MW_ROLE_CLIENT, false, do_notify_add},
 	{MW_NOTIFY_REMOVE, MW_ROLE_CLIENT, false, do_notify_remove},
 	{MW_CONNECT_SERVICE, MW_ROLE_CLIENT, false, do_connect_service},
+	{MW_ENTRY_CLASS, MW_ROLE_CLIENT, false, do_entry_class},
+	{MW_ENTRY_CHILDREN, MW_ROLE_CLIENT, false, do_entry_children},
+	{MW_SYSCTL, MW_ROLE_CLIENT, false, do_sysctl},
 	{MW_DK_SET_NAME, MW_ROLE_DEXT, false, do_set_name},
 	{MW_DK_REGISTER_SERVICE, MW_ROLE_DEXT, false, do_register_service},
 	{MW_DK_SET_PROPERTIES, MW_ROLE_DEXT, false, do_set_properties},
@@ -75,6 +78,7 @@ static const struct request {
 	{MW_CTL_PLUG, MW_ROLE_CONTROL, false, do_ctl_plug},
 	{MW_CTL_KILL_DEXT, MW_ROLE_CONTROL, false, do_ctl_kill_dext},
 	{MW_CTL_SET, MW_ROLE_CONTROL, false, do_ctl_set},
+	{MW_CTL_EXTENSIONS, MW_ROLE_CONTROL, false, do_ctl_extensions},
 };
 
 void payload_string(const struct conn *c, char *text, size_t size)

@@ -203,6 +203,22 @@ static int32_t dead_code(const struct connect *c)
 	return c->maps && !c->closed ? kIOReturnBadArgument : MACH_SEND_INVALID_DEST;
 }
 
+/* "pid 123, name" (UC is_io_service_open_extended, IOCopyLogNameForPID). */
+static void name_creator(struct entry *client, pid_t pid)
+{
+	char path[32], name[64] = "", creator[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (f && fgets(name, sizeof(name), f))
+		name[strcspn(name, "\n")] = '\0';
+	if (f)
+		fclose(f);
+	snprintf(creator, sizeof(creator), "pid %d, %s", pid, name);
+	entry_set_string(client, "IOUserClientCreator", creator);
+}
+
 int32_t do_service_open(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 {
 	struct entry *service = object_find(in->a[0], OBJ_ENTRY, NULL), *client;
@@ -235,6 +251,7 @@ int32_t do_service_open(struct conn *c, const struct mw_msg *in, struct mw_msg *
 		return kIOReturnNotPermitted;
 	}
 	connect = connect_new(c->task, client);
+	name_creator(client, c->task->pid);
 	pthread_mutex_lock(&kernel.lock);
 	client->connect = object_ref(connect);
 	atomic_store(&connect->dead, client->inactive);

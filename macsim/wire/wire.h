@@ -61,6 +61,9 @@ enum mw_op {
 	MW_NOTIFY_ADD,		/* a0 MW_N_*, a1 entry (interest), a2 kind as MW_MATCH and payload service name (match) -> a0 notification id, payload u64 entries now matching */
 	MW_NOTIFY_REMOVE,	/* a0 notification id */
 	MW_CONNECT_SERVICE,	/* a0 connect -> a0 entry */
+	MW_ENTRY_CLASS,		/* a0 entry -> payload name of its kernel class */
+	MW_ENTRY_CHILDREN,	/* a0 entry -> payload u64 entries attached to it in the service plane */
+	MW_SYSCTL,		/* payload name -> payload value; ret kIOReturnNotFound */
 
 	/* ---- kernel -> client on the EVENTS socket, not answered ---- */
 	MW_EV_ASYNC = 0x180,	/* a0..a7 reference as it was sent, a8 status a9 count; payload u64 args[a9] */
@@ -136,6 +139,7 @@ enum mw_op {
 	MW_CTL_PLUG,		/* payload BDF: bring back an unplugged function */
 	MW_CTL_KILL_DEXT,	/* payload BDF: SIGKILL the dext process of that function */
 	MW_CTL_SET,		/* payload "key=value": run-time knobs (docs/macsim.md), e.g. fault injection */
+	MW_CTL_EXTENSIONS,	/* -> payload text, as `systemextensionsctl list` prints it */
 };
 
 enum mw_type { MW_T_NUMBER = 1, MW_T_BOOL, MW_T_STRING, MW_T_DATA };

@@ -31,7 +31,7 @@ in_rooms()
 	grep -zE "$1" "$work/text"
 }
 
-shipped='^(abi|dext|client|qemu|guest|cli)/'
+shipped='^(abi|dext|client|qemu|guest|cli|app)/'
 in_rooms "$shipped" | grep -zvE '(^|/)room\.mk$' >"$work/shipped"
 [ "$(tr -cd '\0' <"$work/shipped" | wc -c)" -gt 10 ] || echo "no shipped sources found" >"$work/few"
 touch "$work/few"
@@ -45,11 +45,11 @@ in_rooms "$shipped" | grep -zE '(^|/)room\.mk$' | xargs -0 -r grep -inE 'macsim|
 none "build rules of shipped rooms name the platform only through PLATFORM_ variables" "$work/hits"
 
 # The two places where the shipped rooms may differ between host systems are about the system, not about what it is made of.
-in_rooms '^(abi|dext|client|cli)/' | xargs -0 grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|ifndef|elif).*(__linux__|__APPLE__|_WIN32)' |
+in_rooms '^(abi|dext|client|cli|app)/' | xargs -0 grep -nE '^[[:space:]]*#[[:space:]]*(if|ifdef|ifndef|elif).*(__linux__|__APPLE__|_WIN32)' |
 	grep -v '^cli/host\.c:' >"$work/hits"
 none "only cli/host.c asks which host system it is" "$work/hits"
 
-in_rooms '\.([chS]|cpp|cc|hpp|iig|sh|py|mk|awk|dts)$|(^|/)(Makefile|Kbuild)$' |
+in_rooms '\.([chmS]|cpp|cc|hpp|iig|sh|py|mk|awk|dts)$|(^|/)(Makefile|Kbuild)$' |
 	xargs -0 grep -LE 'SPDX-License-Identifier: ' >"$work/hits"
 none "every source file has an SPDX line" "$work/hits"
 
@@ -63,7 +63,7 @@ xargs -0 grep -nE "$h2" <"$work/text" >"$work/hits"
 none "no file holds a path of the machine it was written on" "$work/hits"
 
 h3='TO''DO|FIX''ME|X''XX'
-in_rooms '^(abi|dext|client|qemu|guest|cli|macsim|scripts|tests)/' | grep -zvE '\.(patch|diff)$' | xargs -0 grep -nwE "$h3" >"$work/hits"
+in_rooms '^(abi|dext|client|qemu|guest|cli|app|macsim|scripts|tests)/' | grep -zvE '\.(patch|diff)$' | xargs -0 grep -nwE "$h3" >"$work/hits"
 none "no source leaves work for later in a comment" "$work/hits"
 
 for header in abi/apple_dma.h abi/vfa_dext.h; do
@@ -89,6 +89,7 @@ check_spec()
 	none "$2 covers every name of $1" "$work/hits"
 }
 check_spec abi/apple_dma.h docs/spec-guest.md '(ADMA_REG_|ADMA_OP_|ADMA_E_|ADMA_CTL_|ADMA_ST_|ADMA_MAP_|ADMA_FN_)'
+check_spec abi/apple_dma.h qemu/docs/apple-dma.rst '(ADMA_REG_|ADMA_OP_|ADMA_E_|ADMA_CTL_|ADMA_ST_|ADMA_MAP_|ADMA_FN_)'
 check_spec abi/vfa_dext.h docs/spec-dext.md '(VFA_E_|VFA_DMA_|VFA_CONFIG_|VFA_BAR_READ|VFA_BAR_WRITE|VFA_RESET|VFA_IRQ_|VFA_HELLO|VFA_CLAIM|VFA_RELEASE|VFA_GET_|VFA_SET_)'
 
 # Property lists are read by macOS, not by a compiler.

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <IOKit/IOKitLib.h>
+#include <mach/mig_errors.h>
 #include "contract.h"
 #include "dmatest_regs.h"
 
@@ -25,6 +26,7 @@
 #define DIRECTION_IN  1
 #define DIRECTION_OUT 2
 #define NO_SNAPSHOT   0x10
+#define MAP_READ_ONLY 2
 #define SHARED_BYTES  (1 << 20) /* macsim lets a dext map client memory from this size on; a Mac any */
 #define LEVEL         1
 #define MSI           0x10000
@@ -471,6 +473,45 @@ static void a_mapping_is_a_snapshot_unless_asked_otherwise(void **state)
 	munmap(memory, SHARED_BYTES);
 }
 
+static void a_mapping_is_read_only_when_asked_or_when_only_read_from(void **state)
+{
+	uint8_t *memory = mmap(NULL, SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static const struct {
+		uint64_t direction, options, writable;
+	} cases[] = {
+		{DIRECTION_IN | DIRECTION_OUT, 0, 1},
+		{DIRECTION_IN | DIRECTION_OUT, MAP_READ_ONLY, 0},
+		{DIRECTION_IN, MAP_READ_ONLY, 0},
+		{DIRECTION_OUT, 0, 0},
+	};
+	uint64_t *word = (uint64_t *)memory, out[16];
+
+	(void)state;
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		*word = 0x1234;
+		ASK(CONTRACT_MAPPING, out, cases[i].direction | NO_SNAPSHOT, (uint64_t)memory, PAGE, cases[i].options);
+		assert_int_equal(code(out[1]), kIOReturnSuccess);
+		assert_int_equal(out[2], 0x1234);
+		assert_int_equal(out[4], cases[i].writable);
+		assert_int_equal(*word, cases[i].writable ? 0x1122334455667788 : 0x1234);
+	}
+	munmap(memory, SHARED_BYTES);
+}
+
+/* A part of it is another descriptor, which nobody is the maker of. */
+static void a_buffer_is_writable_for_the_dext_that_made_it(void **state)
+{
+	uint64_t out[16];
+
+	(void)state;
+	ask(CONTRACT_OUT_BUFFER, out);
+	assert_int_equal(out[0], 1);
+	assert_int_equal(out[1], 1);
+	assert_int_equal(out[2], 1);
+	assert_int_equal(out[3], 0);
+}
+
 static void a_buffer_has_no_length_until_it_is_set(void **state)
 {
 	uint64_t out[16];
@@ -727,6 +768,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_cannot_be_prepared),
 		cmocka_unit_test(a_command_holds_one_preparation),
 		cmocka_unit_test(a_mapping_is_a_snapshot_unless_asked_otherwise),
+		cmocka_unit_test(a_mapping_is_read_only_when_asked_or_when_only_read_from),
+		cmocka_unit_test(a_buffer_is_writable_for_the_dext_that_made_it),
 		cmocka_unit_test(a_buffer_has_no_length_until_it_is_set),
 		cmocka_unit_test(a_client_maps_the_descriptor_the_dext_gives),
 		cmocka_unit_test(memory_indices_count_ranges_not_bars),

@@ -14,11 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <errno.h>
+#include <CoreFoundation/CoreFoundation.h>
+#include <sys/sysctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <IOKit/IOKitLib.h>
 #include <IOKit/IOMessage.h>
+#include <mach/mach.h>
 #include "vfa_dext.h"
 #include "wire.h"
 
@@ -152,6 +156,80 @@ static void properties_of_the_dext_are_readable_without_opening(void **state)
 }
 
 /* ---- open and call ---- */
+
+static void the_registry_is_walked_from_the_nub_to_the_user_client(void **state)
+{
+	static const io_name_t plane = kIOServicePlane;
+	io_connect_t connect = open_service();
+	io_service_t nub, service, client;
+	io_iterator_t children;
+	char creator[128], pid[32];
+	CFTypeRef value;
+	io_name_t name;
+
+	(void)state;
+	nub = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceMatching("IOPCIDevice"));
+	assert_int_not_equal(nub, 0);
+	assert_int_equal(IOObjectGetClass(nub, name), KERN_SUCCESS);
+	assert_string_equal(name, "IOPCIDevice");
+	value = IORegistryEntryCreateCFProperty(nub, CFSTR("IOPCITunnelled"), kCFAllocatorDefault, 0);
+	assert_ptr_equal(value, kCFBooleanTrue);
+	CFRelease(value);
+	/* Itself and four BARs; all have addresses. */
+	value = IORegistryEntryCreateCFProperty(nub, CFSTR("reg"), kCFAllocatorDefault, 0);
+	assert_int_equal(CFDataGetLength(value), 5 * 20);
+	CFRelease(value);
+	value = IORegistryEntryCreateCFProperty(nub, CFSTR("assigned-addresses"), kCFAllocatorDefault, 0);
+	assert_int_equal(CFDataGetLength(value), 4 * 20);
+	CFRelease(value);
+
+	assert_int_equal(IORegistryEntryGetChildIterator(nub, plane, &children), KERN_SUCCESS);
+	service = IOIteratorNext(children);
+	assert_int_equal(IOIteratorNext(children), 0);
+	IOObjectRelease(children);
+	assert_int_equal(IORegistryEntryGetName(service, name), KERN_SUCCESS);
+	assert_string_equal(name, VFA_SERVICE_NAME);
+	assert_int_equal(IOObjectGetClass(service, name), KERN_SUCCESS);
+	assert_string_equal(name, "IOUserService");
+
+	assert_int_equal(IORegistryEntryGetChildIterator(service, plane, &children), KERN_SUCCESS);
+	client = IOIteratorNext(children);
+	assert_int_not_equal(client, 0);
+	value = IORegistryEntryCreateCFProperty(client, CFSTR(kIOUserClientCreatorKey), kCFAllocatorDefault, 0);
+	assert_non_null(value);
+	assert_true(CFStringGetCString(value, creator, sizeof(creator), kCFStringEncodingUTF8));
+	CFRelease(value);
+	snprintf(pid, sizeof(pid), "pid %d, ", getpid());
+	assert_memory_equal(creator, pid, strlen(pid));
+	IOObjectRelease(client);
+	IOObjectRelease(children);
+	IOObjectRelease(service);
+	assert_int_not_equal(IORegistryEntryGetChildIterator(0, plane, &children), KERN_SUCCESS);
+	IOObjectRelease(nub);
+	IOServiceClose(connect);
+}
+
+static void system_variables_are_read_by_name(void **state)
+{
+	char version[32], little[2];
+	size_t bytes = sizeof(version);
+	int32_t arm64 = 0;
+
+	(void)state;
+	assert_int_equal(sysctlbyname("kern.osproductversion", version, &bytes, NULL, 0), 0);
+	assert_int_equal(bytes, strlen(version) + 1);
+	bytes = 0;
+	assert_int_equal(sysctlbyname("kern.osproductversion", NULL, &bytes, NULL, 0), 0);
+	assert_int_equal(bytes, strlen(version) + 1);
+	bytes = sizeof(little);
+	assert_int_equal(sysctlbyname("kern.osproductversion", little, &bytes, NULL, 0), -1);
+	assert_int_equal(errno, ENOMEM);
+	bytes = sizeof(arm64);
+	assert_int_equal(sysctlbyname("hw.optional.arm64", &arm64, &bytes, NULL, 0), 0);
+	assert_int_equal(arm64, 1);
+	assert_int_equal(sysctlbyname("no.such.variable", NULL, &bytes, NULL, 0), -1);
+	assert_int_equal(errno, ENOENT);
+}
 
 static void open_refuses_other_tasks_and_types(void **state)
 {
@@ -403,6 +481,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(services_are_found_by_name_not_by_class),
 		cmocka_unit_test(properties_of_the_dext_are_readable_without_opening),
+		cmocka_unit_test(the_registry_is_walked_from_the_nub_to_the_user_client),
+		cmocka_unit_test(system_variables_are_read_by_name),
 		cmocka_unit_test(open_refuses_other_tasks_and_types),
 		cmocka_unit_test(the_dispatch_table_checks_counts),
 		cmocka_unit_test(handshake_comes_first),

@@ -5,27 +5,8 @@ set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 b=${B:-build}
-macsim=$b/macsim/bin/macsim
 tool=$b/cli/vfio-apple
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-count=0 failed=0
-
-check()
-{	# description, command...
-	local description=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count - $description"
-		return
-	fi
-	echo "not ok $count - $description"
-	sed 's/^/#   stdout: /' "$work/out" | head -20
-	sed 's/^/#   stderr: /' "$work/err" | head -20
-	sed 's/^/#   machine: /' "$work/sim.log" | head -20
-	failed=1
-}
+. tests/integration/mac.sh
 
 # The machine under test: two functions, so that "one" and "all" differ.
 cat >"$work/machine" <<END
@@ -34,37 +15,6 @@ model=dmatest
 [function 04:00.0]
 model=dmatest
 END
-
-# Runs the rest inside a simulated Mac with extra settings; leaves $work/out, $work/err and the status of the command itself.
-mac()
-{	# macsim options... -- command...
-	local options=()
-	while [ "$1" != -- ]; do
-		options+=("$1")
-		shift
-	done
-	shift
-	: >"$work/out" >"$work/err"
-	TMPDIR=$work timeout 60 "$macsim" "${options[@]}" "$work/machine" -- \
-		sh -c '"$@" >"$0/out" 2>"$0/err"; echo $? >"$0/status"' "$work" "$@" >"$work/sim.log" 2>&1
-	sim_status=$?
-	status=$(cat "$work/status" 2>/dev/null)
-	rm -f "$work/status"
-}
-
-# Without a simulated Mac around it.
-plain()
-{
-	: >"$work/sim.log"
-	"$@" >"$work/out" 2>"$work/err"
-	status=$?
-}
-
-says()
-{	# status, part of the sentence: exactly one line on stderr that ends as a sentence does
-	[ "$status" = "$1" ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -qE '^vfio-apple: .*\.$' "$work/err" &&
-		grep -qF -- "$2" "$work/err"
-}
 
 json()
 {	# python expression over d
@@ -83,7 +33,7 @@ plain $tool
 check "without a command it explains itself" test "$status" = 2 -a -s "$work/err"
 plain $tool --help
 check "--help goes to stdout" test "$status" = 0 -a -s "$work/out" -a ! -s "$work/err"
-for c in list status run; do
+for c in list status run doctor; do
 	plain $tool $c --help
 	check "$c --help goes to stdout" test "$status" = 0 -a -s "$work/out" -a ! -s "$work/err"
 done
@@ -154,6 +104,19 @@ mac -- $tool run --dry-run --qemu /opt/qemu --accel tcg --device 03:00.0 --devic
 check "run --dry-run prints the command" grep -qFx -- \
 	"/opt/qemu -machine virt,gic-version=3 -accel tcg -cpu cortex-a72 -smp 4 -m 4G -nographic -kernel $work/Image -append 'a b' -nic none -device vfio-apple-pci,host=03:00.0,id=vfio0 -device vfio-apple-pci,host=04:00.0,id=vfio1 -S" \
 	"$work/out"
+mkdir "$work/seed"
+mac -- $tool run --dry-run --device 03:00.0 --kernel "$work/Image" --seed "$work/none"
+check "run refuses a seed that is not there" says 1 "$work/none"
+mac -- $tool run --dry-run --device 03:00.0 --kernel "$work/Image" --seed "$work/Image"
+check "run refuses a seed that is no folder" says 1 "not a folder"
+mac -- $tool run --dry-run --device 03:00.0 --kernel "$work/Image" --seed "$work/seed"
+check "run refuses a seed without user-data" says 1 "user-data"
+touch "$work/seed/user-data" && mkfifo "$work/seed/meta-data"
+mac -- $tool run --dry-run --device 03:00.0 --kernel "$work/Image" --seed "$work/seed"
+check "run refuses a seed whose meta-data is no file" says 1 "meta-data"
+rm "$work/seed/meta-data" && touch "$work/seed/meta-data"
+mac -- $tool run --dry-run --qemu /opt/qemu --device 03:00.0 --kernel "$work/Image" --seed "$work/seed"
+check "run shows a seed to the guest" grep -qF -- "driver=vvfat,node-name=seed,dir=$work/seed,label=CIDATA,read-only=on" "$work/out"
 mac -- $tool run --qemu /nonexistent/qemu --device 03:00.0 --kernel "$work/Image"
 check "a QEMU that is not there" says 1 "/nonexistent/qemu"
 
@@ -194,10 +157,6 @@ printf '[function 03:00.0]\nmodle=dmatest\n' >"$work/machine"
 mac -- $tool list
 check "a misspelt machine file starts nothing" test "$sim_status" != 0 -a -z "$status"
 
-nothing_left()
-{	# processes carry TMPDIR from mac(); macsim's own folder is in there
-	! grep -lazF "TMPDIR=$work" /proc/[0-9]*/environ 2>/dev/null && ! ls -d "$work"/macsim.* 2>/dev/null
-}
 check "nothing is left running" nothing_left
 echo "1..$count"
 exit $failed

@@ -309,6 +309,7 @@ static void command_with_disk(void **state)
 		.cpus = "1",
 		.disks = {"a,b.qcow2", "data.img"},
 		.nr_disks = 2,
+		.seed = "my,seed",
 		.devices = {"03:00.0"},
 		.nr_devices = 1,
 		.net = true,
@@ -321,6 +322,8 @@ static void command_with_disk(void **state)
 			    "-device virtio-blk-pci,drive=disk0 "
 			    "-blockdev driver=raw,node-name=disk1,file.driver=file,file.filename=data.img "
 			    "-device virtio-blk-pci,drive=disk1 "
+			    "-blockdev driver=vvfat,node-name=seed,dir=my,,seed,label=CIDATA,read-only=on "
+			    "-device virtio-blk-pci,drive=seed "
 			    "-netdev user,id=net0 -device virtio-net-pci,netdev=net0,romfile= "
 			    "-device vfio-apple-pci,host=03:00.0,id=vfio0");
 }

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <mach/mig_errors.h>
+
 #include "internal.h"
 
 static bool promised(int error)

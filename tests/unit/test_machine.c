@@ -56,7 +56,13 @@ static void a_small_file_gets_the_defaults(void **state)
 	assert_int_equal(c.nr_functions, 1);
 	assert_string_equal(c.functions[0].bdf, "03:00.0");
 	assert_true(c.functions[0].flr);
-	assert_false(c.functions[0].trapped[0]);
+	assert_int_equal(c.functions[0].bars[0], BAR_MAPPED);
+	assert_string_equal(c.functions[0].driver, "dext");
+	assert_int_equal(c.functions[0].vendor_id, -1);
+	assert_int_equal(c.functions[0].link.speed, 3);
+	assert_int_equal(c.functions[0].link.width, 4);
+	assert_int_equal(c.dext_state, EXTENSION_ENABLED);
+	assert_null(c.dext_old_version);
 	machine_free(m);
 }
 
@@ -64,11 +70,14 @@ static void every_key_arrives(void **state)
 {
 	struct machine_config c;
 	struct machine *m = build(
-		"[machine]\npage=4K\nentitled=no\n"
+		"[machine]\npage=4K\nentitled=no\nmacos=13.1\nmodel=M\nmemory=8G\nprocessor=intel\nrosetta=yes\n"
 		"[dart]\nbase=0x1000000\nsize=64M\npage=4K\nmappings=100\npolicy=buddy\nseed=9\n"
 		"exhaustion=block\ndirection=enforce\nreuse_delay=5\n"
-		"[dext]\npath=/d\nclass=C\n"
-		"[function 0a:1f.7]\nmodel=x\nflr=no\nmsi=no\nvectors=4\nirq_limit=2\nbars=trapped\nbar2=mapped\n",
+		"[dext]\npath=/d\nclass=C\nbundle=B\nversion=2/3\nold_version=1/2\nstate=waiting\n"
+		"[enclosure Box]\nvendor=V\nthunderbolt=5\n"
+		"[function 0a:1f.7]\nmodel=x\nflr=no\nmsi=no\nvectors=4\nirq_limit=2\nbars=trapped\nbar2=mapped\n"
+		"bar3=unassigned\nlocation=built-in\ndriver=D\nvendor_id=0x10de\ndevice_id=0\nclass_code=0x030000\n"
+		"link_speed=1\nlink_width=2\nlink_speed_max=5\nlink_width_max=16\n",
 		NULL, &c);
 
 	(void)state;
@@ -92,8 +101,30 @@ static void every_key_arrives(void **state)
 	assert_false(c.functions[0].msi);
 	assert_int_equal(c.functions[0].vectors, 4);
 	assert_int_equal(c.functions[0].irq_limit, 2);
-	assert_true(c.functions[0].trapped[0]);
-	assert_false(c.functions[0].trapped[2]);
+	assert_int_equal(c.functions[0].bars[0], BAR_TRAPPED);
+	assert_int_equal(c.functions[0].bars[2], BAR_MAPPED);
+	assert_int_equal(c.functions[0].bars[3], BAR_UNASSIGNED);
+	assert_true(c.functions[0].built_in);
+	assert_string_equal(c.functions[0].driver, "D");
+	assert_int_equal(c.functions[0].vendor_id, 0x10de);
+	assert_int_equal(c.functions[0].device_id, 0);
+	assert_int_equal(c.functions[0].class_code, 0x030000);
+	assert_int_equal(c.functions[0].link.speed, 1);
+	assert_int_equal(c.functions[0].link.width, 2);
+	assert_int_equal(c.functions[0].link.speed_max, 5);
+	assert_int_equal(c.functions[0].link.width_max, 16);
+	assert_string_equal(c.macos, "13.1");
+	assert_string_equal(c.hw_model, "M");
+	assert_int_equal(c.memory, 8ull << 30);
+	assert_true(c.intel && c.rosetta);
+	assert_string_equal(c.dext_bundle, "B");
+	assert_string_equal(c.dext_version, "2/3");
+	assert_string_equal(c.dext_old_version, "1/2");
+	assert_int_equal(c.dext_state, EXTENSION_WAITING);
+	assert_int_equal(c.nr_enclosures, 1);
+	assert_string_equal(c.enclosures[0].vendor, "V");
+	assert_string_equal(c.enclosures[0].model, "Box");
+	assert_int_equal(c.enclosures[0].thunderbolt, 5);
 	machine_free(m);
 }
 
@@ -107,7 +138,7 @@ static void the_environment_and_set_fill_in(void **state)
 	m = build("[function 03:00.0]\nmodel=${TEST_MODEL}test\n", "03:00.0.bars=trapped", &c);
 	assert_non_null(m);
 	assert_string_equal(c.functions[0].model, "dmatest");
-	assert_true(c.functions[0].trapped[0]);
+	assert_int_equal(c.functions[0].bars[0], BAR_TRAPPED);
 	machine_free(m);
 	m = build("[dart]\nsize=1G\n[function 03:00.0]\nmodel=a\n", "dart.size=2M", &c);
 	assert_non_null(m);
@@ -134,6 +165,10 @@ static const struct {
 	{"[function 03:00.0]\nflr=no\n", NULL, 1, "model="},
 	{"[function 03:00.0]\nmodel=a\nflr=maybe\n", NULL, 3, "yes or no"},
 	{"[function 03:00.0]\nmodel=a\nbar1=open\n", NULL, 3, "mapped|trapped"},
+	{"[function 03:00.0]\nmodel=a\nlink_speed=4\n", NULL, 3, "link_speed_max"},
+	{"[function 03:00.0]\nmodel=a\nlink_width=8\n", NULL, 3, "link_width_max"},
+	{"[function 03:00.0]\nmodel=a\nvendor_id=0x10000\n", NULL, 3, "0xffff"},
+	{"[enclosure A]\nthunderbolt=2\n[function 03:00.0]\nmodel=a\n", NULL, 2, "3|4|5"},
 	{"[function 03:00.0]\nmodel=a\nvectors=many\n", NULL, 3, "not a number"},
 	{"[function 03:00.0]\nmodel=a\nvectors=4096\n", NULL, 3, "2048"},
 	{"[function 03:00.0]\nmodel=${NO_SUCH_VARIABLE}\n", NULL, 2, "NO_SUCH_VARIABLE"},

@@ -25,9 +25,8 @@ void IODelay(uint64_t microseconds);
 int IOLog(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int IOLogv(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 void IOLogBuffer(const char *title, const void *buffer, size_t size);
-void IOCallOnce(long *once, void (*function)(void));
 
-#define IOVMPageSize 16384
+extern uint64_t IOVMPageSize;
 
 typedef struct mach_timebase_info {
 	uint32_t numer;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Source: xnu iokit/DriverKit/IOMemoryDescriptor.iig, IOUserServer.cpp 663 on (US), iig's array limits (IIG).  A client
- * descriptor made without kIOMemoryDisableCopyOnWrite maps as a private snapshot; a direction-Out one maps read-only;
- * every failure to map is kIOReturnError.  More than 32 descriptors: kIOReturnOverrun before anything is sent.
+ * descriptor made without kIOMemoryDisableCopyOnWrite maps as a private snapshot; a direction-Out one maps read-only,
+ * but never a buffer for the dext that made it (US 703, 928); every failure to map is kIOReturnError.  More than 32 descriptors: kIOReturnOverrun before anything is sent.
  */
 #ifndef _DRIVERKIT_IOMEMORYDESCRIPTOR_H
 #define _DRIVERKIT_IOMEMORYDESCRIPTOR_H

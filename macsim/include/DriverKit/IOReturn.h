@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Result codes as a dext sees them.  Source: xnu iokit/DriverKit/IOReturn.h
- * (numbers), mach/kern_return.h for the KERN_ ones.
+ * Result codes as a dext sees them.  Source: xnu iokit/DriverKit/IOReturn.h; of the Mach codes it names
+ * KERN_SUCCESS alone.
  */
 #ifndef _DRIVERKIT_IORETURN_H
 #define _DRIVERKIT_IORETURN_H
@@ -9,12 +9,7 @@
 typedef int kern_return_t;
 typedef kern_return_t IOReturn;
 
-#define KERN_SUCCESS            0
-#define KERN_INVALID_ADDRESS    1
-#define KERN_PROTECTION_FAILURE 2
-#define KERN_INVALID_ARGUMENT   4
-#define KERN_FAILURE            5
-#define KERN_MEMORY_ERROR       10
+#define KERN_SUCCESS 0
 
 #define err_system(x)           ((signed)((((unsigned)(x)) & 0x3f) << 26))
 #define err_sub(x)              (((x)&0xfff) << 14)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The property types.  Source: DriverKit SDK OSCollections.h (C functions) and developer.apple.com documentation of
+ * The property types; keys of a dictionary are strings here.  Source: DriverKit SDK OSCollections.h (C functions) and developer.apple.com documentation of
  * the classes; the implementation is closed.  A dictionary keeps one reference to each value.
  */
 #ifndef _DRIVERKIT_OSCOLLECTIONS_H
@@ -31,7 +31,7 @@ class OSData : public OSContainer
 	OSDeclareClass(OSData, OSContainer);
 public:
 	static OSData *withCapacity(uint32_t capacity);
-	static OSData *withBytes(const void *bytes, uint32_t length);
+	static OSData *withBytes(const void *bytes, size_t length);
 	void free() override;
 	bool isEqualTo(const OSMetaClassBase *anObject) const override;
 	size_t getLength() const;
@@ -101,11 +101,11 @@ public:
 	void free() override;
 	uint32_t getCount() const override;
 	OSObject *getObject(const char *key) const;
-	OSObject *getObject(const OSString *key) const;
+	OSObject *getObject(const OSObject *key) const;
 	bool setObject(const char *key, const OSMetaClassBase *anObject);
-	bool setObject(const OSString *key, const OSMetaClassBase *anObject);
+	bool setObject(const OSObject *key, const OSMetaClassBase *anObject);
 	void removeObject(const char *key);
-	void removeObject(const OSString *key);
+	void removeObject(const OSObject *key);
 	/* block returns true to stop */
 	bool iterateObjects(bool (^block)(OSObject *key, OSObject *value)) const;
 };

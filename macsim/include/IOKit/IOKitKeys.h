@@ -6,6 +6,10 @@
 #define kIOProviderClassKey "IOProviderClass"
 #define kIONameMatchKey     "IONameMatch"
 
+#define kIOServicePlane "IOService"
+
+#define kIOUserClientCreatorKey "IOUserClientCreator"
+
 #define kIOGeneralInterest "IOGeneralInterest"
 
 #define kIOPublishNotification	    "IOServicePublish"

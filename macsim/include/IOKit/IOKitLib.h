@@ -6,9 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <mach/mach.h>
+#include <mach/mach_types.h>
+#include <mach/mach_init.h>
+#include <CoreFoundation/CFBase.h>
+#include <CoreFoundation/CFDictionary.h>
+#include <CoreFoundation/CFRunLoop.h>
 #include <dispatch/dispatch.h>
-#include <CoreFoundation/CoreFoundation.h>
 #include <IOKit/IOTypes.h>
 #include <IOKit/IOKitKeys.h>
 #include <IOKit/OSMessageNotification.h>
@@ -49,6 +52,9 @@ CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef
 					  IOOptionBits options);
 kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint64_t *entryID);
 kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name);
+kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const io_name_t plane,
+					      io_iterator_t *iterator);
+kern_return_t IOObjectGetClass(io_object_t object, io_name_t className);
 
 /* Notifications.  Callbacks run on the dispatch queue; messages wait until one is set. */
 IONotificationPortRef IONotificationPortCreate(mach_port_t mainPort);

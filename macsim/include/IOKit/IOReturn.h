@@ -4,7 +4,6 @@
 #define __IOKIT_IORETURN_H
 
 #include <mach/error.h>
-#include <mach/mach.h>
 
 #ifdef __cplusplus
 extern "C" {

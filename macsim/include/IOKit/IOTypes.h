@@ -3,7 +3,7 @@
 #ifndef __IOKIT_IOTYPES_H
 #define __IOKIT_IOTYPES_H
 
-#include <mach/mach.h>
+#include <mach/message.h>
 #include <IOKit/IOReturn.h>
 
 typedef uint32_t IOOptionBits;

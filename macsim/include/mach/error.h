@@ -3,6 +3,10 @@
 #ifndef _MACH_ERROR_H_
 #define _MACH_ERROR_H_
 
+#include <mach/kern_return.h>
+
+typedef kern_return_t mach_error_t;
+
 #define err_system(x) ((signed)((((unsigned)(x)) & 0x3f) << 26))
 #define err_sub(x)    (((x) & 0xfff) << 14)
 

@@ -2,16 +2,14 @@
  * apple-dma-pci: the companion of passed-through functions
  *
  * The registers, the functions it manages and the events that end their
- * claims.  docs/spec-guest.md of vfio-apple specifies what the guest sees;
- * what a request page makes it do is in companion-dma.c.
+ * claims.  docs/specs/apple-dma.rst specifies what the guest sees; what a
+ * request page makes it do is in companion-dma.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
 
-#include "hw/qdev-properties.h"
-#include "hw/boards.h"
 #include "migration/blocker.h"
 #include "migration/vmstate.h"
 #include "qapi/error.h"

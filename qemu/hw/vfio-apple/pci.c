@@ -14,10 +14,7 @@
 #include "qemu/osdep.h"
 #include <linux/vfio.h>
 
-#include "hw/hotplug.h"
 #include "hw/pci/msix.h"
-#include "hw/qdev-properties.h"
-#include "hw/qdev-properties-system.h"
 #include "hw/vfio/vfio-device.h"
 #include "migration/blocker.h"
 #include "migration/vmstate.h"
@@ -236,7 +233,7 @@ static const struct vfa_bar_info *vfio_apple_bar(VFIOAppleDevice *adev,
     return bar->type & VFA_BAR_IO ? &none : bar;
 }
 
-/* Finds MSI-X table and PBA, which are QEMU's and the host's, not the guest's. */
+/* Finds MSI-X table and PBA: QEMU and the host own them, not the guest. */
 static void vfio_apple_find_holes(VFIOAppleDevice *adev)
 {
     unsigned pos = adev->config.msix_cap, entries, i;

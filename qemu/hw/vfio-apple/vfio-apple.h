@@ -16,12 +16,24 @@
 #define HW_VFIO_APPLE_VFIO_APPLE_H
 
 #include <vfapple.h>
-#include <apple_dma.h>
 
+/* QEMU 11 moved these. */
+#if __has_include("hw/core/qdev-properties.h")
+#include "hw/core/boards.h"
+#include "hw/core/hotplug.h"
+#include "hw/core/qdev-properties.h"
+#include "hw/core/qdev-properties-system.h"
+#else
+#include "hw/boards.h"
+#include "hw/hotplug.h"
+#include "hw/qdev-properties.h"
+#include "hw/qdev-properties-system.h"
+#endif
 #include "hw/pci/pci_device.h"
 #include "hw/vfio/pci.h"
 #include "qemu/range.h"
 #include "qom/object.h"
+#include "standard-headers/misc/apple_dma.h"
 
 #define TYPE_VFIO_APPLE_PCI "vfio-apple-pci"
 OBJECT_DECLARE_SIMPLE_TYPE(VFIOAppleDevice, VFIO_APPLE_PCI)
@@ -222,6 +234,5 @@ static inline VFIOAppleDevice *vfio_apple_from_vbasedev(VFIODevice *vbasedev)
 /* Bring the device's bus master bit in line with claim and command register. */
 void vfio_apple_update_bus_master(VFIOAppleDevice *adev);
 int vfio_apple_reset_device(VFIOAppleDevice *adev, enum vfa_reset type);
-
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ContractClient.cpp - does to DriverKit what the test asks for and reports every result. */
+#include <unistd.h>
 #include <DriverKit/DriverKit.h>
 #include <PCIDriverKit/PCIDriverKit.h>
 
@@ -274,6 +275,33 @@ void ContractClient::Busy(IOUserClientMethodArguments *a)
 	second->release();
 }
 
+/* A system call that stores its result reports memory it cannot write to instead of ending the process. */
+static bool Writable(volatile void *address)
+{
+	uint8_t byte = *static_cast<volatile uint8_t *>(address);
+	bool stored = false;
+	int ends[2];
+
+	if (pipe(ends))
+		return false;
+	if (write(ends[1], &byte, 1) == 1)
+		stored = read(ends[0], const_cast<void *>(address), 1) == 1;
+	close(ends[0]);
+	close(ends[1]);
+	return stored;
+}
+
+static uint64_t MapsWritable(IOMemoryDescriptor *memory, uint64_t options)
+{
+	IOMemoryMap *map = NULL;
+	uint64_t writable = ~0ull;
+
+	if (memory && memory->CreateMapping(options, 0, 0, 0, 0, &map) == kIOReturnSuccess)
+		writable = Writable(reinterpret_cast<void *>(map->GetAddress()));
+	OSSafeReleaseNULL(map);
+	return writable;
+}
+
 void ContractClient::Mapping(IOUserClientMethodArguments *a)
 {
 	const IOAddressSegment range = {a->scalarInput[1], a->scalarInput[2]};
@@ -288,12 +316,32 @@ void ContractClient::Mapping(IOUserClientMethodArguments *a)
 	if (map) {
 		volatile uint64_t *at = reinterpret_cast<volatile uint64_t *>(map->GetAddress());
 		out[2] = *at;
-		if (a->scalarInput[0] & kIOMemoryDirectionIn)
+		out[4] = Writable(at);
+		if (out[4])
 			*at = 0x1122334455667788;
 		out[3] = map->GetLength();
 	}
 	OSSafeReleaseNULL(map);
 	OSSafeReleaseNULL(memory);
+}
+
+static void OutBuffer(uint64_t *out)
+{
+	IOBufferMemoryDescriptor *buffer = NULL;
+	IOMemoryDescriptor *part = NULL;
+	IOAddressSegment range = {};
+
+	if (IOBufferMemoryDescriptor::Create(kIOMemoryDirectionOut, IOVMPageSize, 0, &buffer) != kIOReturnSuccess)
+		return;
+	buffer->SetLength(IOVMPageSize);
+	if (buffer->GetAddressRange(&range) == kIOReturnSuccess)
+		out[0] = Writable(reinterpret_cast<void *>(range.address));
+	out[1] = MapsWritable(buffer, 0);
+	out[2] = MapsWritable(buffer, kIOMemoryMapReadOnly);
+	IOMemoryDescriptor::CreateSubMemoryDescriptor(kIOMemoryDirectionOut, 0, IOVMPageSize, buffer, &part);
+	out[3] = MapsWritable(part, 0);
+	OSSafeReleaseNULL(part);
+	buffer->release();
 }
 
 static void Buffer(uint64_t *out)
@@ -447,6 +495,9 @@ kern_return_t ContractClient::ExternalMethod(uint64_t selector, IOUserClientMeth
 		break;
 	case CONTRACT_BUFFER:
 		Buffer(out);
+		break;
+	case CONTRACT_OUT_BUFFER:
+		OutBuffer(out);
 		break;
 	case CONTRACT_BAR_INFO:
 		out[0] = (uint32_t)device->GetBARInfo(static_cast<uint8_t>(in[0]), &index, &out[2], &type);

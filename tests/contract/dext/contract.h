@@ -22,8 +22,9 @@ enum contract_selector {
 	CONTRACT_PREPARE,     /* in struct contract_prepare + ranges -> out: enum contract_prepared */
 	CONTRACT_BUSY,        /* in address, bytes: two descriptors on one command; Complete three times */
 	CONTRACT_MAPPING,     /* in options, address, bytes, map options: maps, reads 8 bytes, writes 8 others; out ret,
-				 value */
+				 value, length, writable */
 	CONTRACT_BUFFER,      /* out: length before and after SetLength, of the range, writable */
+	CONTRACT_OUT_BUFFER,  /* a buffer of direction Out -> writable: its range, mapped read-only, as part of another */
 	CONTRACT_BAR_INFO,    /* in bar -> ret, memory index, size, type */
 	CONTRACT_MEMORY,      /* in index, offset -> MemoryRead32 */
 	CONTRACT_COPY_MEMORY, /* in index, 1 = as the driver (which opened), 0 = as the client -> ret */

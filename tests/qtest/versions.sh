@@ -1,0 +1,65 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# TAP: companion.sh and function.sh on every QEMU of qemu/versions beside the one that is in use.
+cd "$(dirname "$0")/../.." || exit 1
+. scripts/qemu-versions.sh
+export B=${B:-build}
+count=0 failed=0
+
+result()
+{	# status, description
+	count=$((count + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $count - $2"
+	else
+		failed=1
+		echo "not ok $count - $2"
+	fi
+}
+
+suite()
+{	# version, script
+	local line status
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) result 0 "QEMU $1: ${line#ok * - }" ;;
+		"not ok "*) result 1 "QEMU $1: ${line#not ok * - }" ;;
+		"status "*) status=${line#status } ;;
+		1..*) ;;
+		*) echo "# $line" ;;
+		esac
+	done < <(VFIO_APPLE_QEMU=$B/qemu/$1/bin/qemu-system-aarch64 "$2" 2>&1; echo "status $?")
+	[ "$status" -eq 0 ] || failed=1
+}
+
+default=$(qemu_versions tested | head -n 1)
+used=$(readlink "$B/qemu/bin")
+result "$([ -n "$used" ]; echo $?)" "a QEMU is in use: ${used%/bin}"
+qemu=$B/qemu/bin
+"$qemu/qemu-system-aarch64" -M none -netdev help 2>&1 | grep -qx user
+result $? "it has the network that needs no privilege"
+"$qemu/qemu-img" --help | grep -q 'Supported formats:.* qcow2 .* vvfat'
+result $? "it has disks in qcow2 files and in folders"
+python3 - "$B/qemu/src/accel/hvf/entitlements.plist" cli/vfio-apple.entitlements <<-'PYTHON'
+	import plistlib, sys
+	signed, tool = (plistlib.load(open(name, "rb")) for name in sys.argv[1:])
+	sys.exit(not tool or signed != tool | {"com.apple.security.hypervisor": True})
+PYTHON
+result $? "on a Mac its build signs it for the hypervisor and for what the tool may do"
+for version in $(qemu_versions tested); do
+	if [ "$version/bin" = "$used" ]; then
+		continue
+	elif [ ! -e "$B/qemu/$version/missing" ]; then
+		suite "$version" tests/qtest/companion.sh
+		suite "$version" tests/qtest/function.sh
+	elif [ "$version" = "$default" ]; then
+		result 1 "QEMU $version, the default, can be had: $(cat "$B/qemu/$version/missing")"
+	else
+		result 0 "QEMU $version # SKIP its source cannot be had: $(cat "$B/qemu/$version/missing")"
+	fi
+done
+for version in $(qemu_versions unported); do
+	result 0 "QEMU $version # SKIP there are no patches for QEMU $version yet"
+done
+echo "1..$count"
+exit $failed
