@@ -28,7 +28,7 @@ $(B)/guest/%/initramfs.gz: $(B)/guest/%/apple_dma.ko $(B)/guest/%/dmatest.ko $(G
 
 .PRECIOUS: $(B)/kernels/%/release $(B)/guest/%/apple_dma.ko $(B)/guest/%/dmatest.ko
 
-# The frame index outside of a kernel, and under the thread sanitizer.
+# The frame index outside of a kernel, and under the thread sanitizer: gcc's, which comes with it.
 FRAMES_SRCS := guest/linux/frame_index.c tests/unit/frames_model.c
 FRAMES_OBJS := $(FRAMES_SRCS:%.c=$(B)/%.o)
 FRAMES_TESTS := $(B)/tests/unit/test_frame_index $(B)/tests/unit/fuzz_frame_index
@@ -40,9 +40,10 @@ $(FRAMES_TESTS): %: %.o $(FRAMES_OBJS)
 	$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
 $(FRAMES_TSAN): tests/unit/test_frame_index.c $(FRAMES_SRCS) $(wildcard guest/linux/frame_index*.h tests/unit/frames_model.h) | $(DEPS)
 	@mkdir -p $(@D)
-	$(CC) $(FRAMES_CPPFLAGS) -std=c11 -O1 -g $(WARN) -fsanitize=thread $(filter %.c,$^) -lcmocka -lpthread -o $@
+	gcc $(FRAMES_CPPFLAGS) -std=c11 -O1 -g $(WARN) -fsanitize=thread $(filter %.c,$^) -lcmocka -lpthread -o $@
 
-TESTS += $(FRAMES_TESTS) $(FRAMES_TSAN)
+CHECK_DEPS += $(FRAMES_TSAN)
+TESTS += $(FRAMES_TESTS) tests/unit/frame_index_tsan.sh
 SAN_TESTS += $(FRAMES_TESTS)
 
 # OPERATIONS=N SEED=N; a hundred million take some minutes.
