@@ -6,6 +6,8 @@
 # make qemu         QEMU with the device vfio-apple-pci
 # make app          the app with the driver extension inside (a Mac with Xcode)
 # make sign         sign the app once more, as SIGN_IDENTITY
+# make deb          the guest's package apple-dma-dkms (Linux)
+# make dist         a release: sources, package, tool for the Mac, series for QEMU, checksums (Linux)
 # make install      tool, QEMU and manual page below PREFIX (/usr/local); DESTDIR is honoured
 # make deps         install what building needs: Debian packages, or what the Brewfile lists
 # make formula      a Homebrew formula for what is committed here, or for ARCHIVE=vfio-apple-VERSION.tar.xz URL=...

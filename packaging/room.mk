@@ -13,7 +13,7 @@ install: $(cli_tool) $$(QEMU_BIN)
 
 # For the archive of a release, ARCHIVE=... URL=...; else for what is committed here.
 FORMULA := $(B)/formula/vfio-apple
-VERSION_HERE := $(shell sed -n 's/^.define CLI_VERSION "\(.*\)"/\1/p' cli/cli.h)
+VERSION_HERE := $(shell scripts/version.sh)
 ARCHIVE ?= $(FORMULA)-$(VERSION_HERE).tar.gz
 formula:
 	@mkdir -p $(B)/formula

@@ -5,7 +5,8 @@
 QEMU_BIN := $(B)/qemu/bin/qemu-system-aarch64
 QEMU_SOURCES := $(wildcard qemu/hw/vfio-apple/* qemu/patches/*/*.patch qemu/configs/* qemu/docs/*) qemu/versions \
 	scripts/build-qemu.sh scripts/fetch-qemu.sh scripts/qemu-versions.sh scripts/apt-root.sh \
-	abi/apple_dma.h abi/vfa_dext.h client/include/vfapple.h cli/vfio-apple.entitlements
+	abi/apple_dma.h abi/vfa_dext.h client/include/vfapple.h cli/vfio-apple.entitlements \
+	app/Identity.xcconfig scripts/qemu-entitlements.py scripts/expand-plist.py
 
 # One QEMU serves the sanitized build as well: its own code is what the sanitizers are for.
 ifndef SAN

@@ -108,11 +108,8 @@ put qemu/docs/vfio-apple.rst "$src/docs/system/devices/vfio-apple.rst"
 put qemu/docs/apple-dma.rst "$src/docs/specs/apple-dma.rst"
 put abi/apple_dma.h "$src/include/standard-headers/misc/apple_dma.h"
 put qemu/configs/vfio-apple.mak "$src/configs/devices/aarch64-softmmu/vfio-apple.mak"
-# On a Mac QEMU's build signs the emulator with these: its own entitlement, and that of the tool.
-sed 's|^<dict>|&\
-	<key>com.apple.security.hypervisor</key>\
-	<true/>|' cli/vfio-apple.entitlements >"$tree/entitlements"
-put "$tree/entitlements" "$src/accel/hvf/entitlements.plist"
+# QEMU's own build signs it ad hoc with its own entitlement; CODESIGN_ID below, with these.
+scripts/qemu-entitlements.py "$src/accel/hvf/entitlements.plist" "$tree/entitlements" || fail "see above"
 
 if [ -x "$B/tools/meson/bin/meson" ]; then
 	export PATH=$B/tools/meson/bin:$PATH
