@@ -38,7 +38,7 @@ result "$([ -n "$used" ]; echo $?)" "a QEMU is in use: ${used%/bin}"
 qemu=$B/qemu/bin
 "$qemu/qemu-system-aarch64" -M none -netdev help 2>&1 | grep -qx user
 result $? "it has the network that needs no privilege"
-"$qemu/qemu-img" --help | grep -q 'Supported formats:.* qcow2 .* vvfat'
+"$qemu/qemu-img" --help | tr -s '\n ' ' ' | grep -q 'formats:.* qcow2 .* vvfat'
 result $? "it has disks in qcow2 files and in folders"
 entitlements=$(mktemp) || exit 1
 trap 'rm -f "$entitlements"' EXIT
