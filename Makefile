@@ -7,6 +7,7 @@
 # make app          the app with the driver extension inside (a Mac with Xcode)
 # make sign         sign the app once more, as SIGN_IDENTITY
 # make deb          the guest's package apple-dma-dkms (Linux)
+# make guest-image  FROM=cloud.qcow2 [PACKAGE=FILE.deb] [OUT=guest.qcow2]: a guest image with the package in it
 # make dist         a release: sources, package, tool for the Mac, series for QEMU, checksums (Linux)
 # make install      tool, QEMU and manual page below PREFIX (/usr/local); DESTDIR is honoured
 # make deps         install what building needs: Debian packages, or what the Brewfile lists

@@ -9,20 +9,7 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 out=build/darwin/app
-count=0 failed=0
-
-result()
-{	# status, description, file with details
-	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $count - $2"
-		return 0
-	fi
-	echo "not ok $count - $2"
-	[ -z "${3:-}" ] || sed 's/^/# /' "$3" | head -n 40
-	failed=1
-	return 1
-}
+. tests/tap.sh
 
 if [ "$(uname -s)" = Darwin ]; then
 	echo "ok 1 - skipped: make app compiles for this very system # SKIP"
@@ -89,5 +76,4 @@ refused "a delegate without what it must answer" '' '@interface Half : NSObject 
 @end'
 refused "a symbol that macOS does not have" 'return not_in_any_framework' 'extern int not_in_any_framework;'
 
-echo "1..$count"
-exit $failed
+done_testing

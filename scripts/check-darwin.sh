@@ -12,20 +12,7 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 out=build/darwin
-count=0 failed=0
-
-result()
-{	# status, description, file with details
-	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $count - $2"
-		return 0
-	fi
-	echo "not ok $count - $2"
-	[ -z "${3:-}" ] || sed 's/^/# /' "$3" | head -n 40
-	failed=1
-	return 1
-}
+. tests/tap.sh
 
 if [ "$(uname -s)" = Darwin ]; then
 	echo "ok 1 - skipped: make compiles for this very system # SKIP"
@@ -176,5 +163,4 @@ if [ -x scripts/check-darwin-qemu.sh ]; then
 	grep -qE '^(not )?ok ' $out/qemu.log || result 1 "QEMU for macOS was checked" $out/qemu.log
 fi
 
-echo "1..$count"
-exit $failed
+done_testing

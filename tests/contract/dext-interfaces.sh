@@ -11,19 +11,7 @@ cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 export PYTHONPYCACHEPREFIX=$work/pycache
-count=0 failed=0
-
-result()
-{	# status, description, file with details
-	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $count - $2"
-		return
-	fi
-	echo "not ok $count - $2"
-	[ -z "${3:-}" ] || sed 's/^/# /' "$3" | head -n 20
-	failed=1
-}
+. tests/tap.sh
 
 for checker in interfaces packaging; do
 	tests/contract/$checker.py >"$work/log" 2>&1
@@ -158,5 +146,4 @@ refuses packaging "a tool that claims what no profile grants in development is r
 refuses packaging "an extension that is not named after its identifier is refused" app/project.yml \
 	's/PRODUCT_NAME: \$\(VFA_DEXT_ID\)/PRODUCT_NAME: VFIOUserPCIDriver/' 'PRODUCT_NAME'
 
-echo "1..$count"
-exit $failed
+done_testing

@@ -10,20 +10,7 @@ cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL SAN
-count=0 failed=0
-
-# Succeeds when the command before it printed nothing: what it printed are the offending places.
-none()
-{	# description, file with offending places
-	count=$((count + 1))
-	if [ ! -s "$2" ]; then
-		echo "ok $count - $1"
-		return
-	fi
-	echo "not ok $count - $1"
-	head -n 20 "$2" | sed 's/^/#   /'
-	failed=1
-}
+. tests/tap.sh
 
 scripts/darwin/pretend-mac.sh "$work/mac" || exit 1
 on_mac()
@@ -164,5 +151,4 @@ none "deps.sh checks the Mac, and has Homebrew install only when asked to" "$wor
 } >"$work/hits"
 none "each line of the Brewfile names a formula and its reason" "$work/hits"
 
-echo "1..$count"
-exit $failed
+done_testing

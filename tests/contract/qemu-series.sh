@@ -13,27 +13,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 export GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@localhost
-count=0 failed=0
-
-result()
-{	# status, description, file with details
-	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $count - $2"
-		return 0
-	fi
-	failed=1
-	echo "not ok $count - $2"
-	[ -z "${3:-}" ] || head -n 20 "$3" | sed 's/^/#   /'
-	return 1
-}
-
-# Succeeds when a file that lists what is wrong is empty.
-none()
-{	# description, file
-	[ ! -s "$2" ]
-	result $? "$1" "$2"
-}
+. tests/tap.sh
 
 # The tree that scripts/build-qemu.sh works on: src, and orig with the files it has patched as they were.
 tree_of()
@@ -157,5 +137,4 @@ for version in "${versions[@]}"; do
 	check_version "$version" "$tree"
 done
 
-echo "1..$count"
-exit $failed
+done_testing

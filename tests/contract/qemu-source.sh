@@ -7,19 +7,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
-count=0 failed=0
-
-result()
-{	# status, description
-	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $count - $2"
-		return
-	fi
-	failed=1
-	echo "not ok $count - $2"
-	sed 's/^/# /' "$dir/log"
-}
+. tests/tap.sh
 
 # A release and a Debian package of each version: $dir/site, $dir/cache-VERSION.
 for version in 1.0.0 2.0.0; do
@@ -92,45 +80,45 @@ has()
 
 { stanza 1.0.0 tested package,release; stanza 2.0.0 tested release; } >"$dir/table"
 [ "$(fetch VFIO_APPLE_CACHE="$dir/cache-1.0.0" --)" = 1.0.0 ] && has 1.0.0 && [ -e "$dir/b/qemu/1.0.0/src/debian" ]
-result $? "a Debian package in the cache is used"
+result $? "a Debian package in the cache is used" "$dir/log"
 rm -rf "$dir/empty" && mkdir "$dir/empty"
 cp "$dir/site/qemu-1.0.0.tar.xz" "$dir/empty"
 [ "$(fetch VFIO_APPLE_CACHE="$dir/empty" QEMU_MIRROR=file:///nowhere PATH="$dir/mac" --)" = 1.0.0 ] && has 1.0.0
-result $? "a release in the cache is used"
+result $? "a release in the cache is used" "$dir/log"
 [ "$(fetch PATH="$dir/mac" --)" = 1.0.0 ] && has 1.0.0
-result $? "without Debian's tools QEMU's own release is used"
+result $? "without Debian's tools QEMU's own release is used" "$dir/log"
 [ "$(fetch keep PATH="$dir/mac" QEMU_MIRROR=file:///nowhere --)" = 1.0.0 ]
-result $? "what is unpacked is not fetched again"
+result $? "what is unpacked is not fetched again" "$dir/log"
 [ "$(fetch PATH="$dir/mac" -- 2.0.0)" = 2.0.0 ] && has 2.0.0 && [ ! -e "$dir/b/qemu/1.0.0" ]
-result $? "another version can be chosen"
+result $? "another version can be chosen" "$dir/log"
 
 mv "$dir/site/qemu-1.0.0.tar.xz" "$dir/kept"
 [ "$(fetch PATH="$dir/mac" --)" = 2.0.0 ] && has 2.0.0 && [ "$(grep -c '1\.0\.0.*taking 2\.0\.0' "$dir/log")" = 1 ]
-result $? "the next version stands in for a default that is nowhere, and that is said"
+result $? "the next version stands in for a default that is nowhere, and that is said" "$dir/log"
 fetch PATH="$dir/mac" -- 1.0.0 >/dev/null
 [ $? -eq 75 ] && ! has 2.0.0 && grep -q 'qemu-1.0.0.tar.xz' "$dir/log"
-result $? "nothing stands in for a version that was asked for; the reason is given"
+result $? "nothing stands in for a version that was asked for; the reason is given" "$dir/log"
 { stanza 2.0.0 tested package; } >"$dir/table"
 fetch PATH="$dir/mac" -- >/dev/null
 [ $? -eq 75 ] && grep -q 'no SHA-256' "$dir/log"
-result $? "a release of unknown checksum is not used"
+result $? "a release of unknown checksum is not used" "$dir/log"
 { stanza 2.0.0 unported release; } >"$dir/table"
 [ -z "$(fetch PATH="$dir/mac" --)" ] && [ "$(fetch PATH="$dir/mac" -- 2.0.0)" = 2.0.0 ]
-result $? "a version without patches has to be asked for"
+result $? "a version without patches has to be asked for" "$dir/log"
 fetch PATH="$dir/mac" -- 3.0.0 >/dev/null
 [ $? -eq 1 ] && grep -q '2\.0\.0' "$dir/log"
-result $? "a version that is not listed is refused"
+result $? "a version that is not listed is refused" "$dir/log"
 mv "$dir/kept" "$dir/site/qemu-1.0.0.tar.xz"
 
 { stanza 1.0.0 tested package,release; stanza 2.0.0 tested release; } >"$dir/table"
 cp "$dir/site/qemu-2.0.0.tar.xz" "$dir/site/qemu-1.0.0.tar.xz"
 fetch PATH="$dir/mac" -- >"$dir/out"
 [ $? -eq 1 ] && [ ! -s "$dir/out" ] && ! has 1.0.0 && ! has 2.0.0 && [ ! -e "$dir/b/qemu/1.0.0/src.new" ]
-result $? "a release of wrong checksum ends it, unopened"
+result $? "a release of wrong checksum ends it, unopened" "$dir/log"
 echo >>"$dir/cache-1.0.0/qemu_1.0.0+ds-1.debian.tar.xz"
 fetch VFIO_APPLE_CACHE="$dir/cache-1.0.0" -- >"$dir/out"
 [ $? -eq 1 ] && [ ! -s "$dir/out" ] && ! has 1.0.0 && grep -q 'debian.tar.xz' "$dir/log"
-result $? "a cached package with a wrong file ends it, and the file is named"
+result $? "a cached package with a wrong file ends it, and the file is named" "$dir/log"
 
 # The real table.
 (
@@ -146,7 +134,6 @@ result $? "a cached package with a wrong file ends it, and the file is named"
 	[ -n "$(qemu_versions tested)" ] || echo "no version is tested"
 ) >"$dir/log"
 [ ! -s "$dir/log" ]
-result $? "every version in qemu/versions has sums, and patches if it is tested"
+result $? "every version in qemu/versions has sums, and patches if it is tested" "$dir/log"
 
-echo "1..$count"
-exit $failed
+done_testing

@@ -6,20 +6,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-count=0 failed=0
-
-# Succeeds when the command before it printed nothing: what it printed are the offending places.
-none()
-{	# description, file with offending places
-	count=$((count + 1))
-	if [ ! -s "$2" ]; then
-		echo "ok $count - $1"
-	else
-		echo "not ok $count - $1"
-		head -n 20 "$2" | sed 's/^/#   /'
-		failed=1
-	fi
-}
+. tests/tap.sh
 
 # Every file of the repository that is text; what is not yet committed counts too.
 git ls-files -z --cached --others --exclude-standard >"$work/all" 2>/dev/null ||
@@ -121,5 +108,4 @@ if command -v mandoc >/dev/null; then
 	none "the manual page is clean" "$work/hits"
 fi
 
-echo "1..$count"
-exit $failed
+done_testing

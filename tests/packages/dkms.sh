@@ -10,26 +10,7 @@ B=${B:-build}
 deb=$B/dist/apple-dma-dkms_$(scripts/version.sh)_all.deb
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/dkms.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
-tap=0 failed=0
-
-result()
-{	# status, description, file with details
-	tap=$((tap + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $tap - $2"
-		return 0
-	fi
-	echo "not ok $tap - $2"
-	[ -z "${3:-}" ] || tail -n 30 "$3" | sed 's/^/#   /'
-	failed=1
-	return 1
-}
-
-skip()
-{
-	tap=$((tap + 1))
-	echo "ok $tap - $1 # SKIP $2"
-}
+. tests/tap.sh
 
 # The package itself.
 lintian --allow-root --fail-on error,warning "$deb" >"$tmp/lintian" 2>&1
@@ -93,5 +74,4 @@ else
 	result $? "a clean Debian 12 system is set up and the test in it ends" "$tmp/log"
 fi
 
-echo "1..$tap"
-exit $failed
+done_testing

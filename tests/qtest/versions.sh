@@ -4,18 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 . scripts/qemu-versions.sh
 export B=${B:-build}
-count=0 failed=0
-
-result()
-{	# status, description
-	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $count - $2"
-	else
-		failed=1
-		echo "not ok $count - $2"
-	fi
-}
+. tests/tap.sh
 
 suite()
 {	# version, script
@@ -66,5 +55,4 @@ for version in $(qemu_versions tested); do
 		result 0 "QEMU $version # SKIP its source cannot be had: $(cat "$B/qemu/$version/missing")"
 	fi
 done
-echo "1..$count"
-exit $failed
+done_testing
