@@ -17,19 +17,11 @@
 
 #include <vfapple.h>
 
-/* QEMU 11 moved these. */
-#if __has_include("hw/core/qdev-properties.h")
-#include "hw/core/boards.h"
-#include "hw/core/hotplug.h"
-#include "hw/core/qdev-properties.h"
-#include "hw/core/qdev-properties-system.h"
-#else
 #include "hw/boards.h"
 #include "hw/hotplug.h"
+#include "hw/pci/pci_device.h"
 #include "hw/qdev-properties.h"
 #include "hw/qdev-properties-system.h"
-#endif
-#include "hw/pci/pci_device.h"
 #include "hw/vfio/pci.h"
 #include "qemu/range.h"
 #include "qom/object.h"
