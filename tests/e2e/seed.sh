@@ -13,9 +13,11 @@ kill "$(cat "$tmp/pid")"
 mkdir "$tmp/seed"
 echo "instance-id: seed-of-the-test" >"$tmp/seed/meta-data"
 printf '#cloud-config\n# %s\n' "user-data-of-the-test" >"$tmp/seed/user-data"
-# The driver of virtio disks is a module in Debian's kernel, and an initramfs may consist of several archives.
+# The driver of virtio disks is a module in Debian's kernel.  An initramfs may consist of several archives; those that are
+# not compressed have to begin at a multiple of 4 bytes.
 mkdir "$tmp/more"
 xz -dc "$B/kernels/6.12/modules/kernel/drivers/block/virtio_blk.ko.xz" >"$tmp/more/virtio_blk.ko"
-(cat "$B/guest/6.12/initramfs.gz" && cd "$tmp/more" && echo virtio_blk.ko | cpio -o -H newc --quiet) >"$tmp/initramfs"
+(cd "$tmp/more" && echo virtio_blk.ko | cpio -o -H newc --quiet) >"$tmp/initramfs"
+cat "$B/guest/6.12/initramfs.gz" >>"$tmp/initramfs"
 MACSIM_DISK=$(new_disk) run_vm 60 6.12 seed nvme -- --initrd "$tmp/initramfs" --seed "$tmp/seed"
 done_testing
