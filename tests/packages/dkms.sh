@@ -37,7 +37,7 @@ if [ "$(dpkg --print-architecture)" != amd64 ]; then
 elif ! scripts/apt-root.sh "$apt" bookworm amd64 bookworm-backports >"$tmp/log" 2>&1; then
 	skip "clean system" "$(tail -n 1 "$tmp/log")"
 else
-	packages=dkms
+	packages=dkms,openssl
 	depends()
 	{
 		apt-cache -c "$apt/apt.conf" show "$1=$2" | sed -n 's/^Depends: //p' | tr ',' '\n' | sed 's/^ *//; s/ .*//' | grep -m1 "$3"
