@@ -12,6 +12,11 @@
  * must be readable without side effect, and a write must be recognisable by
  * the value it leaves: a sequence number, a doorbell, a level.
  *
+ * Devices whose registers are not like that (cleared by a load, bits set or
+ * cleared by a store of ones) declare the BAR with sim_trap_bar(): it is never
+ * mapped, whatever the machine file says, and load() and store() see every
+ * access as it happens.
+ *
  * Every callback runs with the function's lock held, on a core thread; the
  * sim_* calls below may be made from callbacks only.
  */
@@ -35,6 +40,12 @@ struct sim_model {
 	void (*reset)(struct sim_function *f, enum sim_reset kind);
 	/* Do what the registers ask; true if there was anything to do. Bounded work per call (a few ms). */
 	bool (*poll)(struct sim_function *f);
+	/*
+	 * One access of 1, 2, 4 or 8 bytes, naturally aligned and inside of the BAR, to a BAR of sim_trap_bar(). NULL: BAR
+	 * memory is accessed. They are short: what a store asks for is done by poll(), which follows on the core's thread.
+	 */
+	uint64_t (*load)(struct sim_function *f, unsigned bar, uint64_t offset, unsigned bytes);
+	void (*store)(struct sim_function *f, unsigned bar, uint64_t offset, unsigned bytes, uint64_t value);
 	void (*exit)(struct sim_function *f);	/* may be NULL */
 };
 
@@ -63,6 +74,8 @@ void sim_set_ids(struct sim_function *f, const struct sim_ids *ids);
 enum sim_bar_kind { SIM_BAR_M32, SIM_BAR_M32PF, SIM_BAR_M64, SIM_BAR_M64PF };
 /* size: power of two, >= 4096. A 64-bit BAR takes index and index + 1. Trapped or mapped is the machine file's choice. */
 void sim_add_bar(struct sim_function *f, unsigned index, enum sim_bar_kind kind, uint64_t size);
+/* This BAR, added before, is only accessed through load() and store(). */
+void sim_trap_bar(struct sim_function *f, unsigned index);
 /* Vectors may be lowered by the machine file (`vectors=`). The core keeps table and PBA; drivers only see them through QEMU. */
 void sim_add_msix(struct sim_function *f, unsigned vectors, unsigned bar, uint32_t table_offset, uint32_t pba_offset);
 void sim_add_msi(struct sim_function *f, unsigned vectors);	/* power of two, <= 32 */
@@ -89,5 +102,7 @@ bool sim_dma_write(struct sim_function *f, uint64_t iova, const void *buf, size_
 void sim_msi(struct sim_function *f, unsigned vector);	/* MSI or MSI-X message, whichever is configured; dropped without bus master */
 void sim_intx(struct sim_function *f, bool level);
 uint64_t sim_now_ns(void);
+/* Have f's poll() called soon. The one call that may be made for another function, whose lock is not held. */
+void sim_wake(struct sim_function *f);
 
 #endif

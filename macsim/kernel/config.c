@@ -96,6 +96,17 @@ void sim_add_bar(struct sim_function *sf, unsigned index, enum sim_bar_kind kind
 			f->bars[i].memory_index = f->nr_memory++;
 }
 
+void sim_trap_bar(struct sim_function *sf, unsigned index)
+{
+	struct function *f = (struct function *)sf;
+
+	if (!declaring(f) || index >= MACHINE_BARS)
+		return;
+	f->bars[index].registers = true;
+	if (f->bars[index].mode == BAR_MAPPED)
+		f->bars[index].mode = BAR_TRAPPED;
+}
+
 /* Room for n bytes, linked behind the last capability. */
 static unsigned add_capability(struct function *f, uint8_t id, unsigned n)
 {

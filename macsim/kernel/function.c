@@ -117,6 +117,12 @@ uint64_t sim_now_ns(void)
 	return now_ns();
 }
 
+/* Without the lock a poller that is just going to sleep misses it, and sleeps as long as it does anyway. */
+void sim_wake(struct sim_function *f)
+{
+	function_kick(of(f));
+}
+
 static bool may_interrupt(struct function *f)
 {
 	return f->present && !f->in_reset;

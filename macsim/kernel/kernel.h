@@ -265,6 +265,7 @@ struct bar {
 	struct backing *backing;
 	uint8_t *memory; /* stays where it is when the function is plugged in again */
 	enum bar_mode mode;
+	bool registers; /* the model sees every access: sim_trap_bar() */
 	struct descriptor *descriptor; /* handed to the dext, function.lock */
 	atomic_uint client_maps;
 	atomic_bool client_mapped; /* ever */
@@ -301,7 +302,8 @@ struct function {
 	pthread_mutex_t lock;
 	pthread_cond_t kick;
 	pthread_t poller;
-	bool stop_polling, kicked;
+	bool stop_polling;
+	atomic_bool kicked; /* also by other functions' threads: sim_wake() */
 
 	/* function.lock */
 	bool present, in_reset;

@@ -225,7 +225,7 @@ int32_t do_pci_bar_info(struct conn *c, const struct mw_msg *in, struct mw_msg *
 }
 
 static int32_t find_memory(struct function *f, const struct conn *c, const struct mw_msg *in, unsigned bytes,
-			   uint8_t **at)
+			   struct bar **bar)
 {
 	struct bar *b;
 
@@ -239,35 +239,64 @@ static int32_t find_memory(struct function *f, const struct conn *c, const struc
 		return kIOReturnOverrun;
 	if (in->a[2] % bytes)
 		return kIOReturnBadArgument;
-	*at = b->memory + in->a[2];
+	*bar = b;
 	return kIOReturnSuccess;
+}
+
+static uint64_t load(struct function *f, struct bar *b, uint64_t offset, unsigned bytes)
+{
+	uint8_t *at = b->memory + offset;
+
+	if (b->registers && f->model->load)
+		return f->model->load((struct sim_function *)f, b - f->bars, offset, bytes);
+	switch (bytes) {
+	case 1:
+		return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+	case 2:
+		return __atomic_load_n((uint16_t *)at, __ATOMIC_ACQUIRE);
+	case 4:
+		return sim_load32(at);
+	default:
+		return sim_load64(at);
+	}
+}
+
+static void store(struct function *f, struct bar *b, uint64_t offset, unsigned bytes, uint64_t value)
+{
+	uint8_t *at = b->memory + offset;
+
+	if (b->registers && f->model->store) {
+		f->model->store((struct sim_function *)f, b - f->bars, offset, bytes, value);
+		return;
+	}
+	switch (bytes) {
+	case 1:
+		__atomic_store_n(at, value, __ATOMIC_RELEASE);
+		break;
+	case 2:
+		__atomic_store_n((uint16_t *)at, value, __ATOMIC_RELEASE);
+		break;
+	case 4:
+		sim_store32(at, value);
+		break;
+	default:
+		sim_store64(at, value);
+	}
+	f->model->poll((struct sim_function *)f);
 }
 
 int32_t do_pci_memory_read(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 {
 	struct function *f = pci_lock_nub(c, in->a[0]);
-	uint8_t *at;
+	struct bar *b;
 	int32_t ret;
 
 	out->a[0] = ALL_ONES;
 	if (!f)
 		return kIOReturnSuccess;
-	ret = find_memory(f, c, in, in->a[3], &at);
-	if (!ret && function_decodes_memory(f)) {
-		switch (in->a[3]) {
-		case 1:
-			out->a[0] = __atomic_load_n(at, __ATOMIC_ACQUIRE);
-			break;
-		case 2:
-			out->a[0] = __atomic_load_n((uint16_t *)at, __ATOMIC_ACQUIRE);
-			break;
-		case 4:
-			out->a[0] = sim_load32(at);
-			break;
-		default:
-			out->a[0] = sim_load64(at);
-		}
-	}
+	ret = find_memory(f, c, in, in->a[3], &b);
+	if (!ret && function_decodes_memory(f))
+		out->a[0] = load(f, b, in->a[2], in->a[3]);
 	pthread_mutex_unlock(&f->lock);
 	return ret;
 }
@@ -275,28 +304,15 @@ int32_t do_pci_memory_read(struct conn *c, const struct mw_msg *in, struct mw_ms
 int32_t do_pci_memory_write(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 {
 	struct function *f = pci_lock_nub(c, in->a[0]);
-	uint8_t *at;
+	struct bar *b;
 	int32_t ret;
 
 	(void)out;
 	if (!f)
 		return kIOReturnSuccess;
-	ret = find_memory(f, c, in, in->a[3], &at);
+	ret = find_memory(f, c, in, in->a[3], &b);
 	if (!ret && function_decodes_memory(f)) {
-		switch (in->a[3]) {
-		case 1:
-			__atomic_store_n(at, in->a[4], __ATOMIC_RELEASE);
-			break;
-		case 2:
-			__atomic_store_n((uint16_t *)at, in->a[4], __ATOMIC_RELEASE);
-			break;
-		case 4:
-			sim_store32(at, in->a[4]);
-			break;
-		default:
-			sim_store64(at, in->a[4]);
-		}
-		f->model->poll((struct sim_function *)f);
+		store(f, b, in->a[2], in->a[3], in->a[4]);
 		function_kick(f);
 	}
 	pthread_mutex_unlock(&f->lock);

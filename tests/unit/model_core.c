@@ -77,6 +77,17 @@ void sim_add_bar(struct sim_function *f, unsigned index, enum sim_bar_kind kind,
 	f->bar_kind[index] = kind;
 }
 
+void sim_trap_bar(struct sim_function *f, unsigned index)
+{
+	assert_true(index < 6 && f->bar[index]);
+	f->bar_trapped[index] = true;
+}
+
+void sim_wake(struct sim_function *f)
+{
+	f->woken = true;
+}
+
 void sim_add_msix(struct sim_function *f, unsigned vectors, unsigned bar, uint32_t table_offset, uint32_t pba_offset)
 {
 	assert_true(table_offset + vectors * 16 <= pba_offset && pba_offset + 8 <= f->bar_bytes[bar]);
@@ -137,7 +148,7 @@ bool sim_dma_write(struct sim_function *f, uint64_t iova, const void *buf, size_
 
 void sim_msi(struct sim_function *f, unsigned vector)
 {
-	assert_true(vector < f->msix_vectors);
+	assert_true(vector < f->msix_vectors || vector < f->msi_vectors);
 	f->msis[vector]++;
 }
 
@@ -203,7 +214,7 @@ void model_reset(struct sim_function *f, enum sim_reset kind)
 
 bool model_poll(struct sim_function *f)
 {
-	f->reading = f->writing = false;
+	f->reading = f->writing = f->woken = false;
 	return f->model->poll(f);
 }
 
@@ -215,12 +226,17 @@ void model_settle(struct sim_function *f, unsigned most)
 
 uint32_t model_load(struct sim_function *f, unsigned bar, uint32_t offset)
 {
+	if (f->bar_trapped[bar])
+		return (uint32_t)f->model->load(f, bar, offset, 4);
 	return sim_load32(f->bar[bar] + offset);
 }
 
 void model_store(struct sim_function *f, unsigned bar, uint32_t offset, uint32_t value)
 {
-	sim_store32(f->bar[bar] + offset, value);
+	if (f->bar_trapped[bar])
+		f->model->store(f, bar, offset, 4, value);
+	else
+		sim_store32(f->bar[bar] + offset, value);
 }
 
 void model_store64(struct sim_function *f, unsigned bar, uint32_t offset, uint64_t value)

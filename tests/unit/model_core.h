@@ -20,6 +20,7 @@ struct sim_function {
 	uint8_t *bar[6];
 	uint64_t bar_bytes[6];
 	enum sim_bar_kind bar_kind[6];
+	bool bar_trapped[6];
 	unsigned msix_vectors, msix_bar, msi_vectors;
 	bool has_intx, has_flr;
 
@@ -27,6 +28,7 @@ struct sim_function {
 	uint64_t deny_first, deny_last; /* IOVAs in [first, last) answer with a bus error */
 	unsigned bus_errors;
 	bool bus_master;
+	bool woken;            /* by sim_wake(), since the last model_poll() */
 	bool reading, writing; /* what the device did since the last model_poll() */
 
 	unsigned msis[256];
