@@ -20,13 +20,22 @@ $(B)/guest/%/dmatest.ko: $(GUEST_DMATEST_SRCS) scripts/build-module.sh | $(B)/ke
 	B=$(B) scripts/build-module.sh $* tests/guest/dmatest $(@D)/dmatest
 	cp $(@D)/dmatest/dmatest.ko $@
 
+# Debian's own drivers, for devices that are passed through in the tests.
+GUEST_DRIVERS := ixgbevf ahci sd_mod
+$(B)/guest/6.1/drivers/.taken: GUEST_DRIVERS := ixgbevf
+$(B)/guest/%/drivers/.taken: scripts/guest-drivers.sh | $(B)/kernels/%/release
+	B=$(B) scripts/guest-drivers.sh $* $(@D) $(GUEST_DRIVERS)
+	touch $@
+
 $(B)/busybox-arm64: | $(DEPS)
 	B=$(B) scripts/fetch-busybox.sh arm64 $@
-$(B)/guest/%/initramfs.gz: $(B)/guest/%/apple_dma.ko $(B)/guest/%/dmatest.ko $(GUEST_INIT) scripts/make-initramfs.sh $(B)/busybox-arm64
+$(B)/guest/%/initramfs.gz: $(B)/guest/%/apple_dma.ko $(B)/guest/%/dmatest.ko $(B)/guest/%/drivers/.taken $(GUEST_INIT) \
+		scripts/make-initramfs.sh $(B)/busybox-arm64
 	scripts/make-initramfs.sh $@ $(B)/busybox-arm64 tests/e2e/guest/init $(@D)/apple_dma.ko=/apple_dma.ko \
-		$(@D)/dmatest.ko=/dmatest.ko $(foreach f,$(filter %.sh,$(GUEST_INIT)),$(f)=/scenarios/$(notdir $(f)))
+		$(@D)/dmatest.ko=/dmatest.ko $(foreach f,$(filter %.sh,$(GUEST_INIT)),$(f)=/scenarios/$(notdir $(f))) \
+		$$(for f in $(@D)/drivers/*; do echo $$f=/drivers/$${f##*/}; done)
 
-.PRECIOUS: $(B)/kernels/%/release $(B)/guest/%/apple_dma.ko $(B)/guest/%/dmatest.ko
+.PRECIOUS: $(B)/kernels/%/release $(B)/guest/%/apple_dma.ko $(B)/guest/%/dmatest.ko $(B)/guest/%/drivers/.taken
 
 # The frame index outside of a kernel, and under the thread sanitizer: gcc's, which comes with it.
 FRAMES_SRCS := guest/linux/frame_index.c tests/unit/frames_model.c

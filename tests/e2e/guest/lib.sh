@@ -45,11 +45,22 @@ disk_bdf()
 }
 bdf=$(disk_bdf)
 
-# stat_of NAME: a line of the function's statistics.
-stat_of()
+# stat_at FUNCTION NAME: a line of its statistics; stat_of NAME: of the disk's.
+stat_at() { sed -n "s/^$2 //p" /sys/kernel/debug/apple_dma/*/"$1"; }
+stat_of() { stat_at "$bdf" "$1"; }
+
+# drivers NAME...: load Debian's own, with what they depend on.
+drivers()
 {
-	sed -n "s/^$1 //p" /sys/kernel/debug/apple_dma/*/"$bdf"
+	for d in "$@"; do
+		while read -r ko; do
+			grep -q "^${ko%.ko} " /proc/modules || insmod /drivers/$ko || return 1
+		done </drivers/$d.order
+	done
 }
+
+# parameter NAME: its value on the kernel's command line.
+parameter() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 
 disk=/dev/nvme0n1
 load() { insmod /apple_dma.ko && wait_for 15 test -b $disk; }

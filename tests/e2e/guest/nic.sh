@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Two network functions with a cable between them, driven by Debian's ixgbevf; the guest talks to itself through both.
+# The right one lives in a network namespace of its own, so that the kernel has no shorter way.
+
+driver=/sys/bus/pci/drivers/ixgbevf
+megabytes=$(parameter megabytes)
+for d in /sys/bus/pci/devices/*; do
+	[ "$(cat "$d/vendor")" = 0x8086 ] && nics="$nics ${d##*/}"
+done
+set -- $nics
+left=$1 right=$2
+
+# Sums over both functions.
+stats() { cat /sys/kernel/debug/apple_dma/*/"$left" /sys/kernel/debug/apple_dma/*/"$right" | awk -v k="$1" '$1 == k { n += $2 } END { print n + 0 }'; }
+counter() { cat /sys/class/net/eth0/statistics/"$1"; }
+# Both ends send what the other receives.
+packets() { echo $((2 * ($(counter rx_packets) + $(counter tx_packets)))); }
+
+inside() { nsenter -n/proc/$namespace/ns/net "$@"; }
+
+connect()
+{
+	wait_for 10 test -d /sys/class/net/eth0 -a -d /sys/class/net/eth1 || return 1
+	# The function's, not the probe's order, tells which is which.
+	[ -d /sys/bus/pci/devices/"$left"/net/eth0 ] || {
+		ip link set eth0 name swap && ip link set eth1 name eth0 && ip link set swap name eth1
+	}
+	ip link set eth1 netns "$namespace" &&
+		ip addr add 10.0.0.1/24 dev eth0 && ip link set eth0 up &&
+		inside ip addr add 10.0.0.2/24 dev eth1 && inside ip link set eth1 up &&
+		wait_for 20 ping -c 1 -W 1 10.0.0.2
+}
+
+# stream FROM TO ADDRESS: FILE over TCP from one to the other; where it arrives it is compared.
+stream()
+{
+	rm -f /tmp/arrived
+	$2 timeout 100 nc -l -p 5000 >/tmp/arrived &
+	listener=$!
+	sleep 0.3
+	$1 timeout 100 nc "$3" 5000 </tmp/sent
+	wait $listener
+	cmp /tmp/sent /tmp/arrived
+}
+there() { stream "" inside 10.0.0.2; }
+back() { stream inside "" 10.0.0.1; }
+both() { there && back; }
+
+insmod /apple_dma.ko ${module_options:-} $(parameter dma_mode | sed 's/^/mode=/')
+unshare -n sleep 100000 &
+namespace=$!
+sleep 0.2
+check "Debian's driver loads" drivers ixgbevf
+check "both ends come up and reach each other" connect
+check "in mode $(parameter dma_mode | sed 's/^$/default/')" test "$(stat_at "$left" mode)" = "$(parameter dma_mode | sed 's/^$/default/')"
+head -c ${megabytes:-16}000000 /dev/urandom >/tmp/sent
+
+check "TCP there: what arrives is what was sent" there
+check "TCP back" back
+maps=$(stats maps) was=$(packets) seconds=$(cut -d. -f1 /proc/uptime)
+check "and both once more" both
+maps=$(($(stats maps) - maps)) moved=$(($(packets) - was))
+echo "# $moved packets in $(($(cut -d. -f1 /proc/uptime) - seconds)) s, $maps mappings at the host"
+if [ -z "$(parameter dma_mode)" ]; then
+	check "once warm, at most one mapping at the host per 100 packets ($maps for $moved)" test $((maps * 100)) -le "$moved" -a "$moved" -gt 1000
+fi
+check "small packets, one at a time" ping -A -q -c 500 10.0.0.2
+check "packets of every length around a fragment" sh -c 'for s in 1 17 18 100 1471 1472 1473 2000 8000 20000; do ping -q -c 2 -W 5 -s $s 10.0.0.2 || exit 1; done'
+check "no checksum was wrong" test "$(awk '/^Tcp:/ { n = $15 } END { print n }' /proc/net/snmp)" -eq 0
+check "no packet was lost in the device" test "$(counter rx_errors)" -eq 0 -a "$(counter tx_errors)" -eq 0
+check "no mapping failed" test "$(stats failures)" -eq 0
+
+down() { ip link set eth0 down && inside ip link set eth1 down; }
+up() { ip link set eth0 up && inside ip link set eth1 up && wait_for 20 ping -c 1 -W 1 10.0.0.2; }
+check "both ends down" down
+check "and up again" up
+check "TCP after that" there
+
+check "function-level reset under the driver" sh -c "echo 1 >/sys/bus/pci/devices/$left/reset"
+check "the link comes back" wait_for 30 ping -c 1 -W 1 10.0.0.2
+check "TCP after that" back
+
+rebind()
+{
+	echo "$left" >$driver/unbind && echo "$right" >$driver/unbind || return 1
+	[ "$(stats live)" -eq 0 ] || return 1
+	echo "$left" >$driver/bind && echo "$right" >$driver/bind && connect
+}
+check "an unbound driver leaves no mapping, and both ends come up again" rebind
+check "TCP after that" there
+rmmod ixgbevf
+check "an unloaded driver leaves no mapping" test "$(stats live)" -eq 0
+check "the kernel has not complained" not sh -c "dmesg | grep -E 'WARNING:|BUG:|Call trace|DMA-API|Tx timeout|ixgbevf.*(fail|error|Hang)'"
+cat /sys/kernel/debug/apple_dma/*/* | sed 's/^/# /'
+kill $namespace
