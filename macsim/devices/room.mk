@@ -4,7 +4,7 @@
 MACSIM_DEVICE_OBJS := $(patsubst %.c,$(B)/%.o,$(wildcard macsim/devices/*.c))
 
 # Models driven directly, over a stand-in for the core.
-MACSIM_MODEL_TESTS := $(addprefix $(B)/tests/unit/,test_nvme_model test_dmatest_model test_ahci_model)
+MACSIM_MODEL_TESTS := $(addprefix $(B)/tests/unit/,test_nvme_model test_dmatest_model test_ahci_model test_ixgbevf_model)
 MACSIM_MODEL_TEST_OBJS := $(MACSIM_MODEL_TESTS:=.o) $(B)/tests/unit/model_core.o
 
 $(MACSIM_MODEL_TEST_OBJS): CPPFLAGS := -I$(TOP)/macsim/devices
