@@ -183,7 +183,8 @@ static void ahci_store(struct sim_function *f, unsigned bar, uint64_t offset, un
 static bool open_disk(struct sim_function *f)
 {
 	struct ahci *a = sim_state(f);
-	const char *path = sim_option(f, "file"), *serial = sim_option(f, "serial"), *model = sim_option(f, "model_name");
+	const char *path = sim_option(f, "file"), *serial = sim_option(f, "serial"),
+		   *model = sim_option(f, "model_name");
 	struct stat st;
 
 	snprintf(a->serial, sizeof(a->serial), "%s", serial ? serial : "MACSIM-SATA-0001");

@@ -259,7 +259,8 @@ static struct ata_result set_features(struct sim_function *f, const struct ata_c
 		a->read_ahead = false;
 		return good;
 	case 0x03: /* transfer mode: PIO, multiword DMA to 2, Ultra DMA to 6 */
-		return c->count <= 1 || (c->count & 0xf8) == 0x08 || ((c->count & 0xf8) == 0x20 && (c->count & 7) <= 2) ||
+		return c->count <= 1 || (c->count & 0xf8) == 0x08 ||
+				       ((c->count & 0xf8) == 0x20 && (c->count & 7) <= 2) ||
 				       ((c->count & 0xf8) == 0x40 && (c->count & 7) <= 6)
 			       ? good
 			       : failed(ATA_ABRT);

@@ -7,11 +7,11 @@
 #define POLL_COMMANDS 16
 #define POLL_BYTES    (4u * 1024 * 1024)
 
-#define HEADER_BYTES  32
-#define HEADER_CFL(h) ((h) & 0x1f)
-#define HEADER_ATAPI  (1u << 5)
+#define HEADER_BYTES    32
+#define HEADER_CFL(h)   ((h)&0x1f)
+#define HEADER_ATAPI    (1u << 5)
 #define HEADER_PRDTL(h) ((h) >> 16)
-#define TABLE_REGIONS 0x80
+#define TABLE_REGIONS   0x80
 
 #define FIS_FROM_HOST   0x27
 #define FIS_FROM_DEVICE 0x34
@@ -72,8 +72,7 @@ static void halt(struct sim_function *f, uint32_t bits)
 static bool post(struct sim_function *f, uint32_t where, const uint8_t *fis, size_t bytes)
 {
 	const struct ahci *a = sim_state(f);
-	uint64_t base =
-		sim_load32(ahci_reg(f, PORT_FB)) | (uint64_t)sim_load32(ahci_reg(f, PORT_FBU)) << 32;
+	uint64_t base = sim_load32(ahci_reg(f, PORT_FB)) | (uint64_t)sim_load32(ahci_reg(f, PORT_FBU)) << 32;
 
 	if (!(a->cmd & CMD_FRE) || sim_dma_write(f, base + where, fis, bytes))
 		return true;
@@ -274,7 +273,8 @@ static uint32_t run_slot(struct sim_function *f, unsigned slot)
 	struct header header;
 	uint8_t fis[20];
 
-	if (!sim_dma_read(f, at, &header, sizeof(header)) || !sim_dma_read(f, header.table & ~0x7full, fis, sizeof(fis))) {
+	if (!sim_dma_read(f, at, &header, sizeof(header)) ||
+	    !sim_dma_read(f, header.table & ~0x7full, fis, sizeof(fis))) {
 		halt(f, IS_HBF);
 		return 0;
 	}

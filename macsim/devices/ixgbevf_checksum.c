@@ -2,7 +2,7 @@
 /* ixgbevf_checksum.c - the Internet checksum (RFC 1071). */
 #include "ixgbevf.h"
 
-/* Adds bytes in network order, an odd last byte as if zero followed. For one frame at most: the sum does not overflow. */
+/* Adds bytes in network order, an odd last byte as if zero followed; for one frame at most, or the sum overflows. */
 uint32_t vf_sum(uint32_t sum, const uint8_t *data, size_t bytes)
 {
 	size_t i;

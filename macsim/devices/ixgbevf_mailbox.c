@@ -68,7 +68,8 @@ static bool answer(struct sim_function *f, uint32_t *msg)
 		set_multicast(v, info, msg + 1);
 		return true;
 	case MSG_SET_VLAN:
-		return !(msg[1] & 0xfff); /* tags are passed through untouched, so there is nothing to filter but "no tag" */
+		/* Tags are passed through untouched: there is nothing to filter but "no tag". */
+		return !(msg[1] & 0xfff);
 	case MSG_SET_LPE:
 		if (msg[1] < 64 || msg[1] > ETHER_FRAME_MAX)
 			return false;

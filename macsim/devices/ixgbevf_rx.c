@@ -32,8 +32,8 @@ struct writeback {
 };
 
 /* TCP or UDP at l4, `bytes` of it, of a packet whose addresses lie at `addresses`. */
-static void judge_l4(const uint8_t *l4, uint32_t bytes, unsigned protocol, const uint8_t *addresses, uint32_t address_bytes,
-		     struct verdict *v)
+static void judge_l4(const uint8_t *l4, uint32_t bytes, unsigned protocol, const uint8_t *addresses,
+		     uint32_t address_bytes, struct verdict *v)
 {
 	bool tcp = protocol == 6;
 
@@ -102,7 +102,7 @@ static bool choose_queue(struct sim_function *f, uint32_t flow, unsigned *queue,
 	return false;
 }
 
-/* One descriptor: data first, then what the driver may look at, at last the length, which tells it that all is there. */
+/* One descriptor: data first, then what the driver may look at, at last the length, by which it sees that all is there. */
 static bool fill(struct sim_function *f, uint64_t descriptor, const uint8_t *data, uint32_t bytes, bool last,
 		 const struct verdict *v)
 {
@@ -147,7 +147,8 @@ static enum delivered deliver(struct sim_function *f, uint32_t bytes, unsigned *
 	for (uint32_t at = 0; at < bytes; at += size) {
 		uint32_t n = bytes - at < size ? bytes - at : size;
 
-		if (!fill(f, ring.base + (uint64_t)r->head * VF_DESC_BYTES, v->frame + at, n, at + n == bytes, &verdict)) {
+		if (!fill(f, ring.base + (uint64_t)r->head * VF_DESC_BYTES, v->frame + at, n, at + n == bytes,
+			  &verdict)) {
 			vf_ring_stop(f, r, "bus error in reception");
 			return DROPPED;
 		}

@@ -22,10 +22,10 @@
 #define POPTS_TXSM (1u << 9)
 #define OL_IDX(o)  ((o) >> 4 & 1)
 
-#define TUCMD_IPV4    (1u << 10)
-#define TUCMD_L4T(t)  ((t) >> 11 & 3)
-#define L4T_UDP       0
-#define L4T_TCP       1
+#define TUCMD_IPV4   (1u << 10)
+#define TUCMD_L4T(t) ((t) >> 11 & 3)
+#define L4T_UDP      0
+#define L4T_TCP      1
 
 #define TCP_FIN 0x01
 #define TCP_PSH 0x08

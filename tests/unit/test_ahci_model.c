@@ -46,13 +46,13 @@
 #define FLUSH       0xea
 #define SETFEATURES 0xef
 
-#define FILE_BYTES (8u * 1024 * 1024)
-#define BLOCKS     (FILE_BYTES / 512)
-#define IOVA(at)   (MEMORY_IOVA + (at))
-#define LIST_AT    0x1000
-#define FIS_AT     0x2000
+#define FILE_BYTES     (8u * 1024 * 1024)
+#define BLOCKS         (FILE_BYTES / 512)
+#define IOVA(at)       (MEMORY_IOVA + (at))
+#define LIST_AT        0x1000
+#define FIS_AT         0x2000
 #define TABLE_AT(slot) (0x10000 + 0x10000 * (slot))
-#define DATA_AT    0x400000
+#define DATA_AT        0x400000
 
 static struct sim_function *f;
 static char path[] = "/tmp/ahci-model-XXXXXX";
@@ -508,7 +508,8 @@ static void random_driver(void **state)
 			f->memory[(r >> 16) % 0x210000] = (uint8_t)model_random(&seed);
 			break;
 		case 3:
-			prepare(slot, (uint8_t)(r >> 16), r >> 24 & 0x3fff, (uint16_t)(r >> 40), 1 + (r >> 50 & 7), r >> 60);
+			prepare(slot, (uint8_t)(r >> 16), r >> 24 & 0x3fff, (uint16_t)(r >> 40), 1 + (r >> 50 & 7),
+				r >> 60);
 			region(slot, 0, DATA_AT, 2 + (r >> 30 & 0xffe));
 			break;
 		case 4:

@@ -41,24 +41,24 @@
 #define NO    0x40000000u
 #define CTS   0x20000000u
 
-#define EOP  (1u << 24)
-#define RS   (1u << 27)
-#define DEXT (1u << 29)
-#define TSE  (1u << 31)
-#define DATA (3u << 20 | DEXT)
+#define EOP     (1u << 24)
+#define RS      (1u << 27)
+#define DEXT    (1u << 29)
+#define TSE     (1u << 31)
+#define DATA    (3u << 20 | DEXT)
 #define CONTEXT (2u << 20 | DEXT)
-#define TXSM (1u << 9)
-#define IXSM (1u << 8)
+#define TXSM    (1u << 9)
+#define IXSM    (1u << 8)
 
 #define L4CS (1u << 5)
 #define IPCS (1u << 6)
 #define L4E  (1u << 30)
 
-#define ENTRIES  64u
-#define IOVA(at) (MEMORY_IOVA + (at))
-#define RX_AT    0x10000
-#define TX_AT    0x20000
-#define DATA_AT  0x100000
+#define ENTRIES   64u
+#define IOVA(at)  (MEMORY_IOVA + (at))
+#define RX_AT     0x10000
+#define TX_AT     0x20000
+#define DATA_AT   0x100000
 #define BUFFER(i) (0x800000 + 0x1000 * (i))
 
 static struct sim_function *a, *b;
@@ -171,13 +171,16 @@ static void go(void)
 	model_settle(b, 20);
 }
 
-/* A TCP packet of IPv4 in a's memory, the sum of its pseudo header (without the length when it is to be segmented) in place. */
+/* A TCP packet of IPv4 in a's memory, the sum of its pseudo header (without the length when it is to be segmented) in
+ * place. */
 static void packet(uint32_t payload, bool segment)
 {
 	static const uint8_t head[54] = {
-		2, 0x82, 0x59, 0, 0, 2, 2, 0x82, 0x59, 0, 0, 1, 8, 0,			   /* Ethernet */
-		0x45, 0, 0, 0, 0x12, 0x34, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, /* IP */
-		1, 2, 3, 4, 0, 0, 0xff, 0xf0, 0, 0, 0, 0, 0x50, 0x19, 1, 0, 0, 0, 0, 0, /* TCP: FIN, PSH, ACK */
+		2,    0x82, 0x59, 0, 0,    2,    2,    0x82, 0x59, 0, 0, 1, 8,    0, /* Ethernet */
+		0x45, 0,    0,    0, 0x12, 0x34, 0x40, 0,    64,   6, 0, 0, 10,   0,
+		0,    1,    10,   0, 0,    2, /* IP */
+		1,    2,    3,    4, 0,    0,    0xff, 0xf0, 0,    0, 0, 0, 0x50, 0x19,
+		1,    0,    0,    0, 0,    0, /* TCP: FIN, PSH, ACK */
 	};
 	uint8_t *p = a->memory + DATA_AT;
 	uint32_t sum = 0x0a00 + 0x0001 + 0x0a00 + 0x0002 + 6 + (segment ? 0 : 20 + payload);
@@ -469,7 +472,9 @@ static void nonsense_stops_the_queue(void **state)
 		}
 		store(a, TX(0) + TAIL, tx_tail);
 		model_settle(a, 3);
-		assert_int_equal(load(a, TX(0) + HEAD), i == 1 || i == 2 ? 2 : i == 0 || i == 4 || i == 5 || i >= 6 ? 0 : 1);
+		assert_int_equal(load(a, TX(0) + HEAD), i == 1 || i == 2                       ? 2
+							: i == 0 || i == 4 || i == 5 || i >= 6 ? 0
+											       : 1);
 	}
 	/* Enabled again it works. */
 	store(a, TX(0) + CTL, 0);
@@ -517,7 +522,7 @@ static void random_driver(void **state)
 		uint64_t r = model_random(&seed);
 		struct sim_function *f = r >> 63 ? a : b;
 		uint32_t at = (r >> 8 & 3) == 0 ? (uint32_t)(r >> 16) % 4096 * 4
-				 : r >> 8 & 1	? RX(r >> 10 & 1) + (r >> 16 & 0x3c)
+			      : r >> 8 & 1      ? RX(r >> 10 & 1) + (r >> 16 & 0x3c)
 						: TX(r >> 10 & 1) + (r >> 16 & 0x3c);
 
 		switch (r & 15) {
@@ -563,7 +568,8 @@ static void random_driver(void **state)
 
 static void options_are_checked(void **state)
 {
-	const char *wire[] = {"wire", "w", NULL}, *bad[] = {"wire", "v", "mac", "01:00:00:00:00:01", NULL}, *none[] = {NULL};
+	const char *wire[] = {"wire", "w", NULL}, *bad[] = {"wire", "v", "mac", "01:00:00:00:00:01", NULL},
+		   *none[] = {NULL};
 	struct sim_function *x = model_start("ixgbevf", wire), *y;
 
 	(void)state;
