@@ -125,8 +125,9 @@ void ahci_port_reset(struct sim_function *f); /* COMRESET */
 void ahci_event(struct sim_function *f, uint32_t bits); /* into PxIS */
 void ahci_interrupt(struct sim_function *f);
 bool ahci_run(struct sim_function *f);
-bool ahci_data_out(struct sim_function *f, struct ahci_data *d, uint8_t *to, uint32_t bytes);       /* host to device */
-bool ahci_data_in(struct sim_function *f, struct ahci_data *d, const uint8_t *from, uint32_t bytes); /* device to host */
+/* Host to device, device to host; false: it ended early, and d says why. */
+bool ahci_data_out(struct sim_function *f, struct ahci_data *d, uint8_t *to, uint32_t bytes);
+bool ahci_data_in(struct sim_function *f, struct ahci_data *d, const uint8_t *from, uint32_t bytes);
 /* ahci_disk.c */
 enum ata_protocol { ATA_NO_DATA, ATA_PIO_IN, ATA_OTHER_DATA, ATA_QUEUED };
 enum ata_protocol ata_protocol(const struct ata_command *c);

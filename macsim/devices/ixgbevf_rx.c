@@ -102,7 +102,7 @@ static bool choose_queue(struct sim_function *f, uint32_t flow, unsigned *queue,
 	return false;
 }
 
-/* One descriptor: data first, then what the driver may look at, at last the length, by which it sees that all is there. */
+/* One descriptor: data first, then status, at last the length, by which a driver sees that all is there. */
 static bool fill(struct sim_function *f, uint64_t descriptor, const uint8_t *data, uint32_t bytes, bool last,
 		 const struct verdict *v)
 {

@@ -171,17 +171,16 @@ static void go(void)
 	model_settle(b, 20);
 }
 
-/* A TCP packet of IPv4 in a's memory, the sum of its pseudo header (without the length when it is to be segmented) in
- * place. */
+/* A TCP packet of IPv4 in a's memory, its pseudo header's sum in place (without the length when it will be segmented). */
 static void packet(uint32_t payload, bool segment)
 {
+	/* clang-format off */
 	static const uint8_t head[54] = {
-		2,    0x82, 0x59, 0, 0,    2,    2,    0x82, 0x59, 0, 0, 1, 8,    0, /* Ethernet */
-		0x45, 0,    0,    0, 0x12, 0x34, 0x40, 0,    64,   6, 0, 0, 10,   0,
-		0,    1,    10,   0, 0,    2, /* IP */
-		1,    2,    3,    4, 0,    0,    0xff, 0xf0, 0,    0, 0, 0, 0x50, 0x19,
-		1,    0,    0,    0, 0,    0, /* TCP: FIN, PSH, ACK */
+		2, 0x82, 0x59, 0, 0, 2, 2, 0x82, 0x59, 0, 0, 1, 8, 0, /* Ethernet */
+		0x45, 0, 0, 0, 0x12, 0x34, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, /* IP */
+		1, 2, 3, 4, 0, 0, 0xff, 0xf0, 0, 0, 0, 0, 0x50, 0x19, 1, 0, 0, 0, 0, 0, /* TCP: FIN, PSH, ACK */
 	};
+	/* clang-format on */
 	uint8_t *p = a->memory + DATA_AT;
 	uint32_t sum = 0x0a00 + 0x0001 + 0x0a00 + 0x0002 + 6 + (segment ? 0 : 20 + payload);
 
@@ -428,6 +427,8 @@ static void full_cable(void **state)
 
 static void nonsense_stops_the_queue(void **state)
 {
+	const uint32_t gone[] = {0, 2, 2, 1, 0, 0, 0, 0, 0}; /* what cannot be sent is taken, what cannot be read is not */
+
 	(void)state;
 	for (unsigned i = 0; i < 9; i++) {
 		store(a, TX(0) + CTL, 0);
@@ -472,9 +473,7 @@ static void nonsense_stops_the_queue(void **state)
 		}
 		store(a, TX(0) + TAIL, tx_tail);
 		model_settle(a, 3);
-		assert_int_equal(load(a, TX(0) + HEAD), i == 1 || i == 2                       ? 2
-							: i == 0 || i == 4 || i == 5 || i >= 6 ? 0
-											       : 1);
+		assert_int_equal(load(a, TX(0) + HEAD), gone[i]);
 	}
 	/* Enabled again it works. */
 	store(a, TX(0) + CTL, 0);

@@ -66,7 +66,7 @@ if [ -z "$(parameter dma_mode)" ]; then
 fi
 check "small packets, one at a time" ping -A -q -c 500 10.0.0.2
 check "packets of every length around a fragment" sh -c 'for s in 1 17 18 100 1471 1472 1473 2000 8000 20000; do ping -q -c 2 -W 5 -s $s 10.0.0.2 || exit 1; done'
-check "no checksum was wrong" test "$(awk '/^Tcp:/ { n = $15 } END { print n }' /proc/net/snmp)" -eq 0
+check "no checksum was wrong" test "$(awk '/^Tcp:/ { n = $16 } END { print n }' /proc/net/snmp)" -eq 0
 check "no packet was lost in the device" test "$(counter rx_errors)" -eq 0 -a "$(counter tx_errors)" -eq 0
 check "no mapping failed" test "$(stats failures)" -eq 0
 
@@ -76,8 +76,10 @@ check "both ends down" down
 check "and up again" up
 check "TCP after that" there
 
+# The driver is not told of a reset; it finds the function as new when the interface is taken down and up.
 check "function-level reset under the driver" sh -c "echo 1 >/sys/bus/pci/devices/$left/reset"
-check "the link comes back" wait_for 30 ping -c 1 -W 1 10.0.0.2
+check "the interface is taken down" down
+check "and comes up again" up
 check "TCP after that" back
 
 rebind()
