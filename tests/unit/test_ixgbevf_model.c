@@ -171,7 +171,7 @@ static void go(void)
 	model_settle(b, 20);
 }
 
-/* A TCP packet of IPv4 in a's memory, its pseudo header's sum in place (without the length when it will be segmented). */
+/* A TCP packet in a's memory, with the sum of its pseudo header, without the length when it will be segmented. */
 static void packet(uint32_t payload, bool segment)
 {
 	/* clang-format off */
@@ -427,7 +427,8 @@ static void full_cable(void **state)
 
 static void nonsense_stops_the_queue(void **state)
 {
-	const uint32_t gone[] = {0, 2, 2, 1, 0, 0, 0, 0, 0}; /* what cannot be sent is taken, what cannot be read is not */
+	/* What cannot be sent is taken, what cannot be read is not. */
+	const uint32_t gone[] = {0, 2, 2, 1, 0, 0, 0, 0, 0};
 
 	(void)state;
 	for (unsigned i = 0; i < 9; i++) {
