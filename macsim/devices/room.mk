@@ -15,11 +15,11 @@ $(MACSIM_MODEL_TESTS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/tests/unit/mo
 TESTS += $(MACSIM_MODEL_TESTS)
 SAN_TESTS += $(MACSIM_MODEL_TESTS)
 
-# A drive through the client library.
-MACSIM_NVME_TEST := $(B)/tests/integration/test_nvme
-$(MACSIM_NVME_TEST).o: CPPFLAGS := -I$(TOP)/client/include -I$(TOP)/abi
-$(MACSIM_NVME_TEST): %: %.o $(B)/tests/integration/stack.o $(CLIENT_LIB) $(PLATFORM_DEPS)
+# Devices through the client library.
+MACSIM_CLIENT_TESTS := $(addprefix $(B)/tests/integration/,test_nvme test_registers)
+$(MACSIM_CLIENT_TESTS:=.o): CPPFLAGS := -I$(TOP)/client/include -I$(TOP)/abi
+$(MACSIM_CLIENT_TESTS): %: %.o $(B)/tests/integration/stack.o $(CLIENT_LIB) $(PLATFORM_DEPS)
 	$(CC) $(LDFLAGS) $< $(B)/tests/integration/stack.o $(CLIENT_LIB) $(PLATFORM_LIBS) -lcmocka -lpthread -o $@
 
-CHECK_DEPS += $(MACSIM_NVME_TEST)
-TESTS += tests/integration/nvme.sh
+CHECK_DEPS += $(MACSIM_CLIENT_TESTS)
+TESTS += tests/integration/nvme.sh tests/integration/registers.sh
