@@ -30,6 +30,7 @@
 #define TAIL    0x18
 #define CTL     0x28
 #define ENABLE  (1u << 25)
+#define GPTC    0x201c
 
 #define REQ   1u
 #define ACK   2u
@@ -475,6 +476,7 @@ static void nonsense_stops_the_queue(void **state)
 		store(a, TX(0) + TAIL, tx_tail);
 		model_settle(a, 3);
 		assert_int_equal(load(a, TX(0) + HEAD), gone[i]);
+		assert_int_equal(load(a, GPTC), 0); /* sent */
 	}
 	/* Enabled again it works. */
 	store(a, TX(0) + CTL, 0);
