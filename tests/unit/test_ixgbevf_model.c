@@ -415,6 +415,8 @@ static void full_cable(void **state)
 			break;
 	}
 	assert_int_not_equal(load(a, TX(0) + HEAD), tx_tail);
+	assert_false(model_poll(b));
+	assert_int_equal(load(b, RX(0) + HEAD), 0);
 	a->woken = false;
 	store(b, RX(0) + CTL, 0);
 	assert_true(a->woken);
