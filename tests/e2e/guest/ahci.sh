@@ -8,7 +8,8 @@ for d in /sys/bus/pci/devices/*; do
 done
 there() { wait_for 30 test -b $disk; }
 
-insmod /apple_dma.ko ${module_options:-} $(parameter dma_mode | sed 's/^/mode=/')
+mode=$(parameter dma_mode)
+insmod /apple_dma.ko ${mode:+mode=$mode}
 check "Debian's drivers load" drivers ahci sd_mod
 check "the disk is found" there
 check "with native command queueing" test "$(cat /sys/block/sda/device/queue_depth)" -ge 31
@@ -25,7 +26,7 @@ maps=$(stat_of maps) was=$(reads)
 small
 maps=$(($(stat_of maps) - maps)) moved=$(($(reads) - was))
 echo "# $moved reads of 4 KiB, $maps mappings at the host"
-if [ -z "$(parameter dma_mode)" ]; then
+if [ -z "$mode" ]; then
 	check "reads of 4 KiB into a buffer that is mapped map nearly nothing ($maps for $moved)" test $((maps * 100)) -le "$moved"
 fi
 dd if=$disk of=/tmp/plain bs=512k count=16 2>/dev/null

@@ -31,29 +31,27 @@ connect()
 		wait_for 20 ping -c 1 -W 1 10.0.0.2
 }
 
-# stream FROM TO ADDRESS: FILE over TCP from one to the other; where it arrives it is compared.
-stream()
+# A file over TCP; where it arrives it is compared.
+fetch()
 {
 	rm -f /tmp/arrived
-	$2 timeout 100 nc -l -p 5000 >/tmp/arrived &
-	listener=$!
-	sleep 0.3
-	$1 timeout 100 nc "$3" 5000 </tmp/sent
-	wait $listener
-	cmp /tmp/sent /tmp/arrived
+	timeout 100 "$@" && cmp /tmp/sent /tmp/arrived
 }
-there() { stream "" inside 10.0.0.2; }
-back() { stream inside "" 10.0.0.1; }
+there() { fetch nsenter -n/proc/$namespace/ns/net wget -q -O /tmp/arrived http://10.0.0.1:5000/sent; }
+back() { fetch wget -q -O /tmp/arrived http://10.0.0.2:5000/sent; }
 both() { there && back; }
 
-insmod /apple_dma.ko ${module_options:-} $(parameter dma_mode | sed 's/^/mode=/')
+mode=$(parameter dma_mode)
+insmod /apple_dma.ko ${mode:+mode=$mode}
 unshare -n sleep 100000 &
 namespace=$!
 sleep 0.2
 check "Debian's driver loads" drivers ixgbevf
 check "both ends come up and reach each other" connect
-check "in mode $(parameter dma_mode | sed 's/^$/default/')" test "$(stat_at "$left" mode)" = "$(parameter dma_mode | sed 's/^$/default/')"
+check "in mode ${mode:-default}" test "$(stat_at "$left" mode)" = "${mode:-default}"
 head -c ${megabytes:-16}000000 /dev/urandom >/tmp/sent
+httpd -p 5000 -h /tmp
+inside httpd -p 5000 -h /tmp
 
 check "TCP there: what arrives is what was sent" there
 check "TCP back" back
@@ -61,7 +59,7 @@ maps=$(stats maps) was=$(packets) seconds=$(cut -d. -f1 /proc/uptime)
 check "and both once more" both
 maps=$(($(stats maps) - maps)) moved=$(($(packets) - was))
 echo "# $moved packets in $(($(cut -d. -f1 /proc/uptime) - seconds)) s, $maps mappings at the host"
-if [ -z "$(parameter dma_mode)" ]; then
+if [ -z "$mode" ]; then
 	check "once warm, at most one mapping at the host per 100 packets ($maps for $moved)" test $((maps * 100)) -le "$moved" -a "$moved" -gt 1000
 fi
 check "small packets, one at a time" ping -A -q -c 500 10.0.0.2
