@@ -211,6 +211,47 @@ static void alignment_is_met_or_refused(void **state)
 	assert_true(met > refused || getenv("DMA_SCATTERED"));
 }
 
+/* Whatever stands beside it, a mapping begins at its iova, ends after its length, and its bytes are the client's. */
+static void wishes_are_congruences(void **state)
+{
+	enum { PAGES = 24, ROUNDS = 40 };
+	struct vfa_dma_range ranges[2];
+	struct vfa_stats before = stats_of(ADDRESS), after;
+	struct vfa_dma_request req[ROUNDS];
+	uint8_t *mem = memory(PAGES * PAGE);
+	unsigned met = 0;
+
+	(void)state;
+	for (size_t i = 0; i < PAGES * PAGE; i += 8)
+		*(uint64_t *)(mem + i) = i * 0x9e3779b97f4a7c15;
+	ranges[0] = (struct vfa_dma_range){(uintptr_t)mem, 10 * PAGE};
+	ranges[1] = (struct vfa_dma_range){(uintptr_t)mem + 10 * PAGE, (PAGES - 10) * PAGE};
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t sum;
+
+		req[i] = map_request(ranges, 2);
+		req[i].align = 18;      /* 16 pages */
+		req[i].residue = i * 5; /* also beyond the modulus */
+		assert_int_equal(submit_one(d.dev, &req[i]), VFA_OK);
+		met += (req[i].iova - i * 5 * PAGE) % (16 * PAGE) == 0;
+		DO(dmatest_checksum(&d, 0, req[i].iova, PAGES * PAGE, &sum));
+		assert_true(sum == dmatest_fnv(mem, PAGES * PAGE));
+	}
+	after = stats_of(ADDRESS);
+	assert_int_equal(after.misaligned - before.misaligned, ROUNDS - met);
+	assert_true(met > ROUNDS * 3 / 4 || getenv("DMA_SCATTERED"));
+	assert_int_equal(after.bytes_live - before.bytes_live, ROUNDS * PAGES * PAGE + after.padding_bytes);
+	assert_true(after.operations - before.operations == ROUNDS &&
+		    after.submit_calls - before.submit_calls == ROUNDS);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		req[i] = unmap_request(req[i].handle);
+		assert_int_equal(submit_one(d.dev, &req[i]), VFA_OK);
+	}
+	after = stats_of(ADDRESS);
+	assert_int_equal(after.bytes_live, before.bytes_live);
+	assert_int_equal(after.padding_bytes, 0);
+}
+
 static void unmap_all_turns_bus_master_off(void **state)
 {
 	struct dmatest_buffer b;
@@ -338,6 +379,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(memory_that_is_not_there_is_refused, open_it, close_it),
 		cmocka_unit_test_setup_teardown(the_device_keeps_the_pages_it_was_given, open_it, close_it),
 		cmocka_unit_test_setup_teardown(alignment_is_met_or_refused, open_it, close_it),
+		cmocka_unit_test_setup_teardown(wishes_are_congruences, open_it, close_it),
 		cmocka_unit_test_setup_teardown(unmap_all_turns_bus_master_off, open_it, close_it),
 		cmocka_unit_test_setup_teardown(traffic_under_random_mappings, open_it, close_it),
 	};
