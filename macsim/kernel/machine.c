@@ -114,7 +114,7 @@ static struct setting *find(struct machine *m, const char *section, const char *
 
 static bool known_section(const char *name)
 {
-	return !strcmp(name, "machine") || !strcmp(name, "dart") || !strcmp(name, "dext") ||
+	return !strcmp(name, "machine") || !strcmp(name, "dart") || !strcmp(name, "dext") || !strcmp(name, "faults") ||
 	       !strncmp(name, "enclosure ", 10) || !strncmp(name, "function ", 9);
 }
 
@@ -157,7 +157,7 @@ static bool parse_line(struct machine *m, char *line, char **section, const char
 		if (!known_section(line))
 			return fail(
 				err, err_size,
-				"%s: no section [%s]; there are machine, dart, dext, enclosure NAME and function BDF",
+				"%s: no section [%s]; there are machine, dart, dext, faults, enclosure NAME and function BDF",
 				place, line);
 		if (have_section(m, line))
 			return fail(err, err_size, "%s: section [%s] appears twice", place, line);
