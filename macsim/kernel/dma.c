@@ -6,6 +6,7 @@
  * with a mapping without belonging to it count as outside, which is stricter
  * than the hardware: nothing may depend on reaching them.
  */
+#include "faults.h"
 #include "kernel.h"
 
 #include <errno.h>
@@ -174,24 +175,6 @@ static bool above_limit(const struct command *c, const struct slot *slots, unsig
 	return false;
 }
 
-/* True once per wish of fail_prepare=N. */
-static bool injected_failure(void)
-{
-	unsigned n = atomic_load(&kernel.knobs.fail_prepare);
-
-	while (n && !atomic_compare_exchange_weak(&kernel.knobs.fail_prepare, &n, n - 1))
-		;
-	return n != 0;
-}
-
-static void injected_delay(void)
-{
-	uint64_t until = now_ns() + 1000ull * atomic_load(&kernel.knobs.call_delay_us);
-
-	while (now_ns() < until)
-		;
-}
-
 static int32_t prepare(struct command *c, struct descriptor *d, uint64_t offset, uint64_t length, unsigned room,
 		       struct slot *slots, unsigned *n)
 {
@@ -216,7 +199,7 @@ static int32_t prepare(struct command *c, struct descriptor *d, uint64_t offset,
 			(unsigned long long)offset, (unsigned long long)length, (unsigned long long)d->length);
 	c->offset = offset;
 	c->length = length;
-	ret = injected_failure() ? kIOReturnNoResources : lay_out(c, d);
+	ret = fault_fails(FAULT_PREPARE) ? kIOReturnNoResources : lay_out(c, d);
 	if (!ret && c->function && !reserve(c))
 		ret = kIOReturnNoResources;
 	if (ret) {
@@ -277,6 +260,8 @@ int32_t do_dma_create(struct conn *c, const struct mw_msg *in, struct mw_msg *ou
 	object_unref(device);
 	if (in->a[1] || bits > 255) /* US 960 */
 		return kIOReturnBadArgument;
+	if (fault_fails(FAULT_COMMAND))
+		return kIOReturnNoMemory;
 	if (bits && bits < VM_PAGE_SHIFT_MIN) /* initWithSpecification refuses (DC 274) */
 		return kIOReturnNoMemory;
 	command = calloc(1, sizeof(*command));
@@ -305,7 +290,7 @@ int32_t do_dma_prepare(struct conn *c, const struct mw_msg *in, struct mw_msg *o
 	d = object_find(in->a[2], OBJ_DESCRIPTOR, c->task);
 	if (command && d) {
 		pthread_mutex_lock(&command->lock);
-		injected_delay();
+		fault_delays(FAULT_PREPARE);
 		ret = prepare(command, d, in->a[3], in->a[4], in->a[5], (struct slot *)c->out, &n);
 		pthread_mutex_unlock(&command->lock);
 		out->a[0] = d->direction; /* Out: the device may read; In: it may write */
@@ -328,7 +313,7 @@ int32_t do_dma_complete(struct conn *c, const struct mw_msg *in, struct mw_msg *
 		return kIOReturnBadArgument;
 	}
 	pthread_mutex_lock(&command->lock);
-	injected_delay();
+	fault_delays(FAULT_COMPLETE);
 	if (command->memory)
 		complete(command);
 	else

@@ -428,15 +428,11 @@ void report_add_stray(const char *bdf, uint64_t iova, uint64_t bytes, bool write
 
 /* ---- main.c ---- */
 
-struct knobs {
-	atomic_uint fail_prepare, call_delay_us, refuse_open, link_fails;
-};
 struct kernel {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* an entry, a task or a host moved on */
 	struct task *tasks;
 	struct machine_config config;
-	struct knobs knobs;
 	atomic_bool panicked;
 	char panic[256];
 	FILE *log;

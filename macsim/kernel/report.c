@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* report.c - what happened: stray DMA, counters, and the JSON both the report and macsim-ctl show. */
+#include "faults.h"
 #include "kernel.h"
 
 #include <stdlib.h>
@@ -240,16 +241,7 @@ int32_t do_ctl_kill_dext(struct conn *c, const struct mw_msg *in, struct mw_msg 
 
 int32_t do_ctl_set(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 {
-	static const struct {
-		const char *name;
-		atomic_uint *value;
-	} knobs[] = {
-		{"fail_prepare", &kernel.knobs.fail_prepare},
-		{"call_delay_us", &kernel.knobs.call_delay_us},
-		{"refuse_open", &kernel.knobs.refuse_open},
-		{"link_fails", &kernel.knobs.link_fails},
-	};
-	char text[128], *eq;
+	char text[128], names[512], *eq;
 	uint64_t value;
 
 	(void)in;
@@ -259,11 +251,10 @@ int32_t do_ctl_set(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 		*eq++ = '\0';
 	if (!eq || !machine_parse_size(eq, &value) || value > UINT32_MAX)
 		return say(c, out, kIOReturnBadArgument, "expected KEY=NUMBER");
-	for (size_t i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++) {
-		if (strcmp(knobs[i].name, text))
-			continue;
-		atomic_store(knobs[i].value, value);
+	if (fault_set(text, (uint32_t)value))
 		return kIOReturnSuccess;
-	}
-	return say(c, out, kIOReturnNotFound, "there are fail_prepare, call_delay_us, refuse_open and link_fails");
+	snprintf(names, sizeof(names), "there are");
+	for (unsigned i = 0; fault_name(i); i++)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s %s", i ? "," : "", fault_name(i));
+	return say(c, out, kIOReturnNotFound, names);
 }

@@ -38,7 +38,7 @@ for c in list status run doctor; do
 	check "$c --help goes to stdout" test "$status" = 0 -a -s "$work/out" -a ! -s "$work/err"
 done
 plain $tool --version
-check "--version names the interface" grep -qE '^vfio-apple [0-9.]+ \(driver extension interface 1\.0\)$' "$work/out"
+check "--version names the interface" grep -qE '^vfio-apple [0-9.]+ \(driver extension interface 1\.1\)$' "$work/out"
 plain $tool frobnicate
 check "an unknown command" says 2 "unknown command 'frobnicate'"
 plain $tool list --frob
