@@ -97,6 +97,22 @@ void adma_call_end(struct adma_call *call) __releases(call->slot->lock);
 #define ADMA_BATCH	FI_MAX_MAPS	/* entries of a list that are asked for together */
 
 struct adma_function;
+struct adma_table;
+
+/* How a table answers requests. */
+struct adma_policy {
+	const char *name;			/* of the module parameter mode */
+	bool strict;				/* fi_set_strict() */
+	/* NULL: the frame index answers (frame_index.c) */
+	int (*start)(struct adma_table *t);	/* a driver is about to be probed; may sleep */
+	void (*stop)(struct adma_table *t);	/* no driver is left: end every mapping */
+	/* From any context but NMI, as fi_get() and fi_put(). */
+	int (*get)(struct adma_table *t, struct fi_want *wants, unsigned int count);
+	bool (*put)(struct adma_table *t, dma_addr_t iova, size_t size);
+};
+
+/* apple_dma_policies.c */
+extern const struct adma_policy *const adma_policies[];	/* NULL at the end; the first is the default */
 
 struct adma_table {
 	struct adma_channel *ch;
@@ -104,6 +120,11 @@ struct adma_table {
 	struct list_head node;		/* tables_lock */
 	bool there;			/* written under tables_lock and device_lock of the function */
 	struct fi_limits limits;	/* what it was made for */
+	/* Written while no driver is bound. */
+	const struct adma_policy *policy;	/* of the last driver's; NULL before the first */
+	void *policy_data;			/* the policy's own */
+	bool by_index;			/* there, and the frame index answers */
+	bool running;			/* the policy was started */
 	struct frame_index index;
 	struct delayed_work work;	/* runs while anything is mapped */
 	unsigned long soon;		/* bit 0: it is on its way */
