@@ -320,6 +320,7 @@ void adma_table_show(struct adma_table *t, struct seq_file *s)
 	seq_printf(s, "bytes %llu\nbytes_peak %llu\nbytes_max %llu\nbytes_used %llu\nbytes_idle %llu\nbytes_stranded %llu\n",
 		   fi_load(&fi->mapped) << shift, fi->mapped_peak << shift, fi->limits.bytes_max, u.used << shift,
 		   u.idle << shift, u.stranded << shift);
+	seq_printf(s, "largest_free %llu\n", u.largest_free << shift);
 out:
 	mutex_unlock(&tables_lock);
 }

@@ -300,6 +300,7 @@ static void random_map(struct run *r)
 	uint32_t count = below(&r->seed, 4) ? 1 : 1 + below(&r->seed, 32);
 	struct fi_want wants[32];
 	bool packed = count > 1;
+	uint64_t runs;
 	int err;
 
 	if (count > HELD_MAX - r->nr_held)
@@ -320,7 +321,11 @@ static void random_map(struct run *r)
 	}
 	if (!count)
 		return;
+	runs = r->host.runs;
 	err = driver_map(&r->fi, &r->host, wants, count, r->held + r->nr_held);
+	/* One trip for each mapping at most, one to undo it, the last evictions and what a failure gives back. */
+	if (r->host.runs - runs > 2 * count + FI_TRIPS + 2)
+		violated("%u pieces took %u trips", count, (unsigned)(r->host.runs - runs));
 	if (!err)
 		r->nr_held += count;
 	else if (err != -ENOMEM && err != -ENOSPC && !r->host.fail_maps && !r->host.odd_answers)
