@@ -87,7 +87,8 @@ static void add_map(struct adma_call *call, u32 function, const struct fi_batch 
 	unsigned int i;
 
 	/* A frame is shared by requests of any direction. */
-	req->req.flags = cpu_to_le32(ADMA_MAP_DEVICE_READS | ADMA_MAP_DEVICE_WRITES);
+	req->req.flags = cpu_to_le32(ADMA_MAP_DEVICE_READS | ADMA_MAP_DEVICE_WRITES |
+				     (call->ch->features & ADMA_F_CONGRUENT ? ADMA_MAP_CONGRUENT : 0));
 	req->align = cpu_to_le32(map->align);
 	req->nr_ranges = cpu_to_le32(map->nr_ranges);
 	for (i = 0; i < map->nr_ranges; i++) {
@@ -359,6 +360,7 @@ int adma_table_init(struct adma_table *t, struct adma_function *fn, u32 nr_mappi
 	const struct fi_limits limits = {
 		.granule_shift = ch->granule_shift,
 		.max_align = ch->max_align,
+		.congruent = ch->features & ADMA_F_CONGRUENT,
 		.max_ranges = ch->max_ranges,
 		.iova_first = fn->iova_first,
 		.iova_last = fn->iova_last,

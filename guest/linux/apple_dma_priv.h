@@ -62,6 +62,7 @@ struct adma_channel {
 	unsigned int granule_shift;
 	unsigned int max_align;
 	unsigned int max_ranges;
+	u32 features;			/* ADMA_F_*: offered and used */
 	bool closed;			/* nothing is sent any more */
 };
 

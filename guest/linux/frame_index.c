@@ -47,10 +47,12 @@
  * until no driver is left, which reports it.  In strict mode it is refused at
  * once.
  *
- * ALIGNMENT is a wish, and what is idle can stand in its way: by being mapped
- * where no large page may begin, which makes it a miss (good_enough()), and by
- * taking the place where one might, which matters for memory that a driver was
- * promised aligned (realign()).
+ * ALIGNMENT means that IOVA and guest address are congruent, and is a wish.
+ * What is idle can stand in its way: by being mapped where no large page may
+ * begin, which makes it a miss (good_enough()), and by taking the place where
+ * one might, which matters for memory that a driver was promised aligned
+ * (realign()).  Requests with a wish share a mapping when the one's place in it
+ * follows from the other's (align_within()).
  *
  * BOUNDS.  A request works with interrupts off, so what it does for room or
  * alignment is bounded: FI_TRIPS trips beside the one that asks, each with at
@@ -360,8 +362,10 @@ static enum left word_put(struct frame_index *fi, fi_word_t *w, u32 iova)
 /*
  * GPU drivers program naturally aligned memory as one large page and drop the
  * low address bits, so the IOVA should be congruent to the address as far as
- * such a page could reach.  Coherent memory is promised to be aligned to its
- * size, however small.
+ * such a page could reach: up to the size of the request, if the host can
+ * place memory that is itself less aligned than that, as large pages may lie
+ * within.  Coherent memory is promised to be aligned to its size, however
+ * small.
  */
 static u8 wished_align(const struct frame_index *fi, const struct fi_want *want)
 {
@@ -370,9 +374,17 @@ static u8 wished_align(const struct frame_index *fi, const struct fi_want *want)
 	u32 of_frame = want->frame ? __ffs64(want->frame) + shift : 63;
 	u32 align = min(min(of_size, of_frame), fi->limits.max_align);
 
+	if (fi->limits.congruent && of_size >= FI_LARGE_PAGE)
+		align = min(of_size, fi->limits.max_align);
 	if (!want->natural && align < FI_LARGE_PAGE)
 		return 0;
 	return align > shift ? align : 0;
+}
+
+/* Whether two frames are equal as far as an alignment reaches. */
+static bool congruent(const struct frame_index *fi, u32 a, u32 b, u8 align)
+{
+	return align <= fi->limits.granule_shift || !((a ^ b) & ((1u << (align - fi->limits.granule_shift)) - 1));
 }
 
 /*
@@ -386,8 +398,12 @@ static bool good_enough(const struct frame_index *fi, const struct fi_want *want
 
 	if (!(off & ((1ull << align) - 1)))
 		return true;
-	return READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == want->frames && READ_ONCE(g->align) >= align &&
-	       (READ_ONCE(g->natural) || !want->natural);
+	if (want->natural && !READ_ONCE(g->natural))
+		return false;
+	/* As all of its mapping, or as one of several that are alike. */
+	if (READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == want->frames)
+		return READ_ONCE(g->align) >= align;
+	return READ_ONCE(g->align) == align && congruent(fi, READ_ONCE(g->frame) + iova - READ_ONCE(g->base), want->frame, align);
 }
 
 static fi_word_t *span_set(struct frame_index *fi, u32 frame, u32 frames)
@@ -936,11 +952,29 @@ static bool claim_all(struct frame_index *fi, u32 frame, u32 frames, u32 map)
 	return true;
 }
 
+/* If the want would be as aligned as wished at that offset of the mapping, the mapping is wished to be so. */
+static bool align_within(struct frame_index *fi, const struct fi_batch *b, struct fi_map *m, const struct fi_want *want,
+			 u32 offset)
+{
+	u8 align = wished_align(fi, want);
+	u32 first = b->ranges[m->first_range].frame;
+
+	if (!align)
+		return true;
+	if (want->natural > m->natural || !congruent(fi, first + offset, want->frame, align))
+		return false;
+	if (!fi->limits.congruent && !congruent(fi, first, 0, max(align, m->align)))
+		return false;
+	m->align = max(m->align, align);
+	return true;
+}
+
 /* Into the mapping that is being put together, if there is one and it has room. */
 static bool ask_open(struct frame_index *fi, struct fi_batch *b, struct fi_want *want)
 {
 	struct fi_map *m = b->nr_maps ? &b->maps[b->nr_maps - 1] : NULL;
 	struct fi_range *last;
+	u8 was;
 
 	if (!m || !m->open)
 		return false;
@@ -948,8 +982,17 @@ static bool ask_open(struct frame_index *fi, struct fi_batch *b, struct fi_want 
 	if ((u64)last->frame + last->frames != want->frame &&
 	    (m->nr_ranges == fi->limits.max_ranges || b->nr_ranges == FI_MAX_RANGES))
 		return false;
-	if (!claim_all(fi, want->frame, want->frames, b->nr_maps - 1))
+	/* Several large pages, but not so many that no place is large enough for them. */
+	if (wished_align(fi, want) && (u64)last->frame + last->frames != want->frame &&
+	    m->frames >= 1u << (fi->limits.max_align - fi->limits.granule_shift))
 		return false;
+	was = m->align;
+	if (!align_within(fi, b, m, want, m->frames))
+		return false;
+	if (!claim_all(fi, want->frame, want->frames, b->nr_maps - 1)) {
+		m->align = was;
+		return false;
+	}
 	if ((u64)last->frame + last->frames == want->frame) {
 		last->frames += want->frames;
 	} else {
@@ -967,7 +1010,7 @@ static enum step ask(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want 
 {
 	struct fi_batch *b = &cpu->batch;
 	u8 align = wished_align(fi, want);
-	bool packed = want->packed && !align && !fi->strict;
+	bool packed = want->packed && !want->natural && !fi->strict;
 	u32 id, claimed = 0;
 
 	if (packed && ask_open(fi, b, want))
@@ -1009,6 +1052,8 @@ static enum step join(struct frame_index *fi, struct fi_batch *b, struct fi_want
 	struct fi_map *m = &b->maps[map];
 	struct fi_range *r = NULL;
 	u32 i, inside, offset = 0;
+	bool aligned;
+	u8 was;
 
 	for (i = m->first_range; i < (u32)m->first_range + m->nr_ranges; i++) {
 		r = &b->ranges[i];
@@ -1027,11 +1072,23 @@ static enum step join(struct frame_index *fi, struct fi_batch *b, struct fi_want
 
 		if (!m->open || map != b->nr_maps - 1 || r != &b->ranges[b->nr_ranges - 1])
 			return FULL;
-		if (!claim_all(fi, want->frame + inside, rest, map))
+		was = m->align;
+		aligned = align_within(fi, b, m, want, offset);
+		if (!aligned && (fi->limits.congruent || want->natural))
 			return FULL;
+		if (!claim_all(fi, want->frame + inside, rest, map)) {
+			m->align = was;
+			return FULL;
+		}
+		/* The host cannot be asked for it without this want either, as its first frame is mapped here. */
+		m->unmet |= !aligned;
 		r->frames += rest;
 		m->frames += rest;
 		m->owned += rest;
+	} else if (!align_within(fi, b, m, want, offset)) {
+		if (fi->limits.congruent || want->natural)
+			return FULL;
+		m->unmet = true;
 	}
 	for (i = 0; i < inside; i++) {
 		fi_word_t *w = word_of(fi, (u64)want->frame + i);
@@ -1156,7 +1213,7 @@ static void map_done(struct frame_index *fi, struct fi_cpu *cpu, u32 map)
 		span_insert(fi, m->group);
 	if (!fi->strict)
 		newborn_push(fi, m->group);
-	if (!is_aligned(fi, b, m))
+	if (m->unmet || !is_aligned(fi, b, m))
 		COUNT(cpu->count.misaligned, 1);
 }
 

@@ -46,6 +46,7 @@ struct fi_map {
 	bool span;		/* a request that found some of its frames mapped elsewhere */
 	bool open;		/* takes more ranges */
 	bool natural;		/* its alignment was promised to the driver */
+	bool unmet;		/* holds something that cannot be aligned as wished within it */
 	u32 owned;		/* frames whose word leads here */
 	int err;		/* answer: 0, or a negative errno */
 	u64 iova;		/* answer */
@@ -74,6 +75,7 @@ struct fi_host {
 struct fi_limits {
 	u32 granule_shift;
 	u32 max_align;		/* as a shift */
+	bool congruent;		/* an alignment is of the IOVA relative to the guest address, whatever that is */
 	u32 max_ranges;		/* of a mapping */
 	u64 iova_first;
 	u64 iova_last;

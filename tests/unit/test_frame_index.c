@@ -142,6 +142,13 @@ static void neighbours_are_merged(void **state)
 	model_agree(&fi, &host);
 }
 
+static void neighbours_are_merged_and_congruent(void **state)
+{
+	host.congruent = true;
+	neighbours_are_merged(state);
+	assert_int_equal(counters().misaligned, 0);
+}
+
 /* A large page of a GPU keeps its alignment, in a list or not. */
 static void large_is_aligned(void **state)
 {
@@ -169,6 +176,72 @@ static void large_is_aligned(void **state)
 	assert_int_equal(host.runs, runs);
 	driver_unmap(&fi, &host, held, 3);
 	unmap(one);
+}
+
+/* A host that can: memory that is itself not aligned has the large pages within it where they can be used. */
+static void large_pages_within(void **state)
+{
+	struct held a, b;
+	uint64_t runs;
+
+	(void)state;
+	host.congruent = true;
+	start(false);
+	unmap(map(1, 1));
+	a = map(131, 200);
+	assert_int_equal((a.iova >> HOST_SHIFT) % 128, 131 % 128);
+	b = map(401, 4);
+	assert_int_equal((b.iova >> HOST_SHIFT) % 4, 1);
+	/* Less than a large page: wherever there is room. */
+	unmap(map(501, 3));
+	assert_int_equal(counters().misaligned, 0);
+	runs = host.runs;
+	unmap(map(131, 200));
+	unmap(map(140, 60));
+	assert_int_equal(host.runs, runs);
+	unmap(a);
+	unmap(b);
+	/* And when it cannot for once, that is counted, and not tried again each time. */
+	host.shift_by = 1;
+	unmap(map(600, 64));
+	assert_int_equal(counters().misaligned, 1);
+	runs = host.runs;
+	unmap(map(600, 64));
+	assert_int_equal(host.runs, runs);
+	model_agree(&fi, &host);
+}
+
+/* A list of large runs: one mapping, as long as each comes to lie where it should. */
+static void large_runs_share_a_mapping(void **state)
+{
+	struct fi_want wants[16];
+	struct held held[16];
+	const uint32_t sizes[] = {4, 4, 8, 16, 32};
+	uint32_t frame = 300;
+
+	(void)state;
+	host.congruent = true;
+	start(false);
+	unmap(map(1, 1));
+	for (uint32_t i = 0; i < 16; i++)
+		wants[i] = (struct fi_want){.frame = 1024 + i * 12, .frames = 4, .packed = true};
+	assert_int_equal(driver_map(&fi, &host, wants, 16, held), 0);
+	assert_int_equal(host.maps, 2);
+	for (uint32_t i = 0; i < 16; i++)
+		assert_int_equal((held[i].iova >> HOST_SHIFT) % 4, 0);
+	driver_unmap(&fi, &host, held, 16);
+	/* Read ahead: ever larger runs, each aligned to its size. */
+	for (uint32_t i = 0; i < 5; i++) {
+		frame = (frame + sizes[i] - 1) / sizes[i] * sizes[i];
+		wants[i] = (struct fi_want){.frame = frame, .frames = sizes[i], .packed = true};
+		frame += sizes[i];
+	}
+	assert_int_equal(driver_map(&fi, &host, wants, 5, held), 0);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal((held[i].iova >> HOST_SHIFT) % sizes[i], 0);
+	assert_int_equal(counters().misaligned, 0);
+	driver_unmap(&fi, &host, held, 5);
+	model_agree(&fi, &host);
 }
 
 /* Frames that are mapped already, one after the other, but not where a large page may begin. */
@@ -929,6 +1002,9 @@ int main(void)
 		test(fixed_pool_asks_once),
 		test(list_is_born_together),
 		test(neighbours_are_merged),
+		test(neighbours_are_merged_and_congruent),
+		test(large_pages_within),
+		test(large_runs_share_a_mapping),
 		test(large_is_aligned),
 		test(idle_is_not_misaligned),
 		test(idle_gives_way_to_alignment),
