@@ -52,6 +52,8 @@ static int adma_errno(u32 status)
 		return -ENODEV;
 	case ADMA_E_BUSY:
 		return -EAGAIN;
+	case ADMA_E_TIMEOUT:
+		return -ETIMEDOUT;
 	default:
 		return -EIO;
 	}

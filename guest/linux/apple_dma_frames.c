@@ -50,7 +50,7 @@ static LIST_HEAD(tables);
 static bool is_stale(int err)
 {
 	/* Any other failure says that the host does not have it (any more). */
-	return err == -EAGAIN || err == -EIO;
+	return err == -EAGAIN || err == -EIO || err == -ETIMEDOUT;
 }
 
 static void add_drop(struct adma_call *call, u32 function, const struct fi_drop *drop)
