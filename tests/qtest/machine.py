@@ -25,13 +25,13 @@ COMMAND, MEMORY, MASTER = 0x04, 0x2, 0x4
 
 
 class Machine:
-    def __init__(self, *devices, args=()):
+    def __init__(self, *devices, args=(), accel="qtest"):
         self.dir = tempfile.TemporaryDirectory(prefix="qtest-")
         qtest_path = os.path.join(self.dir.name, "qtest")
         qmp_path = os.path.join(self.dir.name, "qmp")
         self.log_path = os.path.join(self.dir.name, "log")
         command = [os.environ.get("VFIO_APPLE_QEMU", "build/qemu/bin/qemu-system-aarch64"),
-                   "-machine", "virt,gic-version=3", "-accel", "qtest", "-m", str(RAM_BYTES >> 20), "-nodefaults",
+                   "-machine", "virt,gic-version=3", "-accel", accel, "-m", str(RAM_BYTES >> 20), "-nodefaults",
                    "-display", "none", "-qtest", f"unix:{qtest_path},server=on,wait=off", "-qtest-log", "none",
                    "-qmp", f"unix:{qmp_path},server=on,wait=off", *args]
         for device in devices:
