@@ -19,7 +19,7 @@
 #define VFA_SERVICE_NAME	"VFIOUserPCIDriver"	/* IOUserClass, what IOServiceNameMatching finds */
 #define VFA_MAGIC		0x31414656u		/* "VFA1" */
 #define VFA_VERSION_MAJOR	1
-#define VFA_VERSION_MINOR	0
+#define VFA_VERSION_MINOR	1
 
 /* Property of the service: CFData holding a struct vfa_device_info, readable without opening it. */
 #define VFA_PROPERTY_INFO	"VFADeviceInfo"
@@ -63,7 +63,7 @@ enum vfa_selector {
 struct vfa_hello {
 	uint32_t magic;
 	uint16_t major, minor;
-	uint64_t features;	/* in: wanted, out: granted; none defined in 1.0 */
+	uint64_t features;	/* in: wanted, out: granted; none defined so far */
 };
 
 enum vfa_irq_type { VFA_IRQ_INTX = 0, VFA_IRQ_MSI = 1, VFA_IRQ_MSIX = 2, VFA_IRQ_TYPES };
@@ -97,6 +97,8 @@ struct vfa_device_info {
 	uint32_t dma_mappings_max;
 	uint32_t reserved;
 	struct vfa_bar_info bars[VFA_NUM_BARS];
+	/* 1.1 */
+	uint64_t mapper;	/* identity of the DART the function is behind, 0 unknown; functions with the same one share its window */
 };
 
 #define VFA_DEV_FLR	0x1	/* function-level reset works */
@@ -133,7 +135,7 @@ struct vfa_dma_op {
 	uint8_t flags;
 	uint8_t align;		/* wished alignment of the IOVA as a shift, 0 or up to VFA_MAX_ALIGN_SHIFT */
 	uint8_t nr_ranges;	/* map: 1..VFA_MAX_RANGES; unmap: 0 */
-	uint32_t reserved;
+	uint32_t residue;	/* 1.1; map: the IOVA is wished congruent to residue * dma_page modulo 1 << align; 0 in an unmap */
 	uint64_t handle;	/* unmap */
 };
 
@@ -172,7 +174,7 @@ enum vfa_status {
 };
 
 struct vfa_stats {
-	uint32_t struct_bytes;
+	uint32_t struct_bytes;	/* of what the dext knows; a newer one may be longer */
 	uint32_t owner;		/* 1 while claimed */
 	uint64_t maps, unmaps, map_failures;
 	uint64_t bytes_live, bytes_peak;
@@ -181,6 +183,15 @@ struct vfa_stats {
 	uint64_t resets, config_writes_filtered;
 	int32_t last_error;	/* IOReturn of the last platform refusal, 0 if none */
 	uint32_t bus_master;
+	/* 1.1 */
+	uint64_t submit_calls, operations;	/* VFA_DMA_SUBMIT; DMA operations in them, whatever their answer */
+	uint64_t misaligned;	/* maps that did not get the IOVA they wished, given or refused */
+	uint64_t align_attempts;	/* times the mapper was asked beyond once for a map, to get it */
+	uint64_t padding_bytes;	/* live, part of bytes_live: client pages mapped once more in front of a mapping */
 };
+
+/* What every 1.x reader requires of struct_bytes, and finds. */
+#define VFA_DEVICE_INFO_BYTES_1_0	192
+#define VFA_STATS_BYTES_1_0		96
 
 #endif

@@ -53,9 +53,9 @@ static enum vfa_status refused(Device *dev, IOReturn ret)
 /* Too few segment slots are not an error for the platform, so what came back is measured. */
 static bool is_one_block(const Device *dev, const IOAddressSegment *segments, uint32_t count, uint64_t length)
 {
-	return count == 1 && segments[0].length == length &&
-	       segments[0].address % dev->info.dma_page == 0 && segments[0].address >= dev->info.iova_first &&
-	       segments[0].address <= dev->info.iova_last && length - 1 <= dev->info.iova_last - segments[0].address;
+	return count == 1 && segments[0].length == length && segments[0].address % dev->info.dma_page == 0 &&
+	       segments[0].address >= dev->info.iova_first && segments[0].address <= dev->info.iova_last &&
+	       length - 1 <= dev->info.iova_last - segments[0].address;
 }
 
 /* length 0: the whole descriptor. */
@@ -100,9 +100,9 @@ static void complete(Mapping *mapping)
 }
 
 /* 0 means "none" to too many drivers to be an address. */
-static bool suits(uint64_t iova, uint64_t mask)
+static bool suits(uint64_t iova, uint64_t residue, uint64_t mask)
 {
-	return iova != 0 && !(iova & mask);
+	return iova != 0 && !((iova - residue) & mask);
 }
 
 /*
@@ -113,12 +113,12 @@ static bool suits(uint64_t iova, uint64_t mask)
  */
 static enum vfa_status prepare_aligned(Device *dev, IOMemoryDescriptor *memory, const vfa_dma_parsed *map, Mapping *out)
 {
-	uint64_t mask = ((uint64_t)1 << map->op.align) - 1;
+	uint64_t mask = ((uint64_t)1 << map->op.align) - 1, residue = map->op.residue * (uint64_t)dev->info.dma_page;
 	Mapping held[ALIGN_ATTEMPTS] = {};
 	enum vfa_status status = prepare(dev, memory, 0, map->length, out);
 
-	for (unsigned i = 0; status == VFA_OK && !suits(out->iova, mask) && i < ALIGN_ATTEMPTS; i++) {
-		uint64_t gap = -out->iova & mask;
+	for (unsigned i = 0; status == VFA_OK && !suits(out->iova, residue, mask) && i < ALIGN_ATTEMPTS; i++) {
+		uint64_t gap = (residue - out->iova) & mask;
 
 		if (gap == 0)
 			gap = dev->info.dma_page;
@@ -138,7 +138,7 @@ static enum vfa_status prepare_aligned(Device *dev, IOMemoryDescriptor *memory, 
 		return status;
 	if (out->iova == 0)
 		status = refused(dev, kIOReturnDMAError);
-	else if (out->iova & mask && map->op.flags & VFA_DMA_ALIGN_REQUIRED)
+	else if ((out->iova - residue) & mask && map->op.flags & VFA_DMA_ALIGN_REQUIRED)
 		status = VFA_E_NOT_ALIGNED;
 	if (status != VFA_OK)
 		complete(out);

@@ -58,6 +58,7 @@ void vfa_close(struct vfa_device *dev);
 
 const struct vfa_device_info *vfa_info(const struct vfa_device *dev);	/* constant until vfa_close() */
 const char *vfa_name(const struct vfa_device *dev);			/* "03:00.0", for messages */
+/* Counters of the dext (docs/spec-dext.md, VFA_GET_STATS).  What a dext of version 1.0 does not count is 0; struct_bytes tells. */
 int vfa_stats(struct vfa_device *dev, struct vfa_stats *out);
 /* The same without claiming: opens an observer connection. */
 int vfa_stats_of(uint64_t registry_id, struct vfa_stats *out, struct vfa_error *err);
@@ -104,8 +105,9 @@ uint64_t vfa_irq_count(struct vfa_device *dev, unsigned vector);	/* since vfa_op
 struct vfa_dma_request {
 	uint8_t op;			/* VFA_DMA_MAP, VFA_DMA_UNMAP */
 	uint8_t flags;			/* VFA_DMA_* */
-	uint8_t align;			/* shift, 0 = none */
+	uint8_t align;			/* wish: the IOVA is a multiple of 1 << align; 0 = none */
 	uint8_t nr_ranges;
+	uint32_t residue;		/* wish: congruent to residue * dma_page modulo that instead; a dext of version 1.0 is not told the wish */
 	const struct vfa_dma_range *ranges;	/* map: process addresses, borrowed for the call */
 	uint64_t handle;		/* unmap: in; map: out */
 	uint64_t iova;			/* map: out */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* call.c - a connection to the dext's user client, and method calls through it. */
 #include <errno.h>
+#include <string.h>
 
 #include "internal.h"
 
@@ -31,7 +32,24 @@ IOReturn vfa_connection_hello(struct vfa_connection *c)
 		return ret;
 	if (call.out_bytes != sizeof(out) || out.magic != VFA_MAGIC || out.major != VFA_VERSION_MAJOR)
 		return kIOReturnUnsupported;
+	c->minor = out.minor;
 	return kIOReturnSuccess;
+}
+
+bool vfa_take_known(void *out, size_t out_bytes, size_t least, const void *reply, size_t reply_bytes)
+{
+	uint32_t claimed;
+
+	if (reply_bytes < least)
+		return false;
+	memcpy(&claimed, reply, sizeof(claimed)); /* struct_bytes comes first */
+	if (claimed < least)
+		return false;
+	if (reply_bytes > claimed)
+		reply_bytes = claimed;
+	memset(out, 0, out_bytes);
+	memcpy(out, reply, reply_bytes < out_bytes ? reply_bytes : out_bytes);
+	return true;
 }
 
 int vfa_connection_open(struct vfa_connection *c, io_service_t service, const char *name, struct vfa_error *err)

@@ -108,10 +108,9 @@ static IOReturn read_info(struct vfa_device *dev)
 
 	if (ret)
 		return ret;
-	if (call.out_bytes < sizeof(dev->info))
-		return kIOReturnUnderrun;
-	memcpy(&dev->info, reply, sizeof(dev->info));
-	return kIOReturnSuccess;
+	return vfa_take_known(&dev->info, sizeof(dev->info), VFA_DEVICE_INFO_BYTES_1_0, reply, call.out_bytes)
+		       ? kIOReturnSuccess
+		       : kIOReturnUnderrun;
 }
 
 /* The connection of a process that ended is cleaned up after its end, and that includes a reset. */
@@ -272,10 +271,7 @@ int vfa_stats(struct vfa_device *dev, struct vfa_stats *out)
 
 	if (ret)
 		return ret;
-	if (call.out_bytes < sizeof(*out))
-		return -EIO;
-	memcpy(out, reply, sizeof(*out));
-	return 0;
+	return vfa_take_known(out, sizeof(*out), VFA_STATS_BYTES_1_0, reply, call.out_bytes) ? 0 : -EIO;
 }
 
 uint64_t vfa_host_calls(const struct vfa_device *dev)

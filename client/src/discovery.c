@@ -19,11 +19,9 @@ static bool read_info(io_service_t service, struct vfa_device_info *info)
 
 	if (!data)
 		return false;
-	valid = CFGetTypeID(data) == CFDataGetTypeID() && CFDataGetLength(data) >= (CFIndex)sizeof(*info);
-	if (valid) {
-		memcpy(info, CFDataGetBytePtr(data), sizeof(*info));
-		valid = info->struct_bytes >= sizeof(*info);
-	}
+	valid = CFGetTypeID(data) == CFDataGetTypeID() &&
+		vfa_take_known(info, sizeof(*info), VFA_DEVICE_INFO_BYTES_1_0, CFDataGetBytePtr(data),
+			       (size_t)CFDataGetLength(data));
 	CFRelease(data);
 	return valid;
 }
@@ -179,11 +177,10 @@ int vfa_stats_of(uint64_t registry_id, struct vfa_stats *out, struct vfa_error *
 		return ret;
 	io = vfa_connection_call(&c, &call);
 	vfa_connection_close(&c);
-	if (!io && call.out_bytes < sizeof(*out))
+	if (!io && !vfa_take_known(out, sizeof(*out), VFA_STATS_BYTES_1_0, reply, call.out_bytes))
 		io = kIOReturnUnderrun;
 	if (io)
 		return vfa_fail(err, vfa_errno(io), "%s: the driver extension gives no statistics (error 0x%08x).",
 				name, (unsigned)io);
-	memcpy(out, reply, sizeof(*out));
 	return 0;
 }

@@ -28,6 +28,7 @@ int vfa_dma_submit(struct vfa_device *dev, struct vfa_dma_request *req, size_t c
 	size_t next = 0;
 	int ret = 0;
 
+	b.residues = dev->connection.minor >= 1;
 	for (size_t i = 0; i < count; i++)
 		req[i].status = VFA_E_GONE;
 	while (next < count && !ret) {

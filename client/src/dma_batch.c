@@ -16,9 +16,20 @@ static bool valid(const struct vfa_dma_request *r)
 	}
 }
 
+/* To a dext that does not know residues, a wish with one cannot be told; it can be missed, unless it is required. */
+static bool tellable(const struct vfa_batch *b, const struct vfa_dma_request *r)
+{
+	return b->residues || r->op != VFA_DMA_MAP || !r->residue || !(r->flags & VFA_DMA_ALIGN_REQUIRED);
+}
+
 static void append(struct vfa_batch *b, const struct vfa_dma_request *r)
 {
 	struct vfa_dma_op op = {.op = r->op, .flags = r->flags, .align = r->align, .nr_ranges = r->nr_ranges};
+
+	if (r->op == VFA_DMA_MAP && b->residues)
+		op.residue = r->residue;
+	else if (r->op == VFA_DMA_MAP && r->residue)
+		op.align = 0; /* a multiple is not what was wished */
 
 	if (r->op == VFA_DMA_UNMAP)
 		op.handle = r->handle;
@@ -39,6 +50,10 @@ size_t vfa_batch_fill(struct vfa_batch *b, struct vfa_dma_request *req, size_t f
 	for (i = first; i < count; i++) {
 		if (!valid(&req[i])) {
 			req[i].status = VFA_E_BAD_REQUEST;
+			continue;
+		}
+		if (!tellable(b, &req[i])) {
+			req[i].status = VFA_E_NOT_ALIGNED;
 			continue;
 		}
 		if (b->count == VFA_MAX_OPS ||

@@ -6,6 +6,7 @@
 #include "vfapple.h"
 
 struct vfa_batch {
+	bool residues;                             /* in: the dext knows vfa_dma_op.residue (1.1) */
 	_Alignas(8) uint8_t data[VFA_BATCH_BYTES]; /* struct vfa_dma_batch and what follows it */
 	uint32_t bytes;
 	uint32_t count;
@@ -15,7 +16,8 @@ struct vfa_batch {
 /*
  * Packs req[first...] until the batch is full or `count` is reached; the index
  * of the first request left over.  A request that cannot be written down is
- * answered VFA_E_BAD_REQUEST at once and not packed.
+ * answered VFA_E_BAD_REQUEST at once and not packed; one that requires what
+ * the dext cannot be told, VFA_E_NOT_ALIGNED.
  */
 size_t vfa_batch_fill(struct vfa_batch *b, struct vfa_dma_request *req, size_t first, size_t count);
 

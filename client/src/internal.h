@@ -61,11 +61,15 @@ struct vfa_call {
 
 struct vfa_connection {
 	io_connect_t port;
+	uint16_t minor; /* the dext's, set by HELLO */
 	_Atomic uint64_t calls;
 };
 
 IOReturn vfa_connection_call(struct vfa_connection *c, struct vfa_call *call);
 IOReturn vfa_connection_hello(struct vfa_connection *c);
+/* A reply that grows from version to version: what it lacks of `out` is 0.  False when it is shorter than
+ * version 1.0's. */
+bool vfa_take_known(void *out, size_t out_bytes, size_t least, const void *reply, size_t reply_bytes);
 /* Opens and greets; *c is closed again on failure.  `name` is for the message. */
 int vfa_connection_open(struct vfa_connection *c, io_service_t service, const char *name, struct vfa_error *err);
 void vfa_connection_close(struct vfa_connection *c);

@@ -74,13 +74,12 @@ enum vfa_status vfa_dma_batch_next(struct vfa_dma_batch_reader *reader, struct v
 	reader->left--;
 	out->length = 0;
 
-	if (out->op.reserved)
-		return VFA_E_BAD_REQUEST;
 	switch (out->op.op) {
 	case VFA_DMA_MAP:
 		return check_map(out, reader->page);
 	case VFA_DMA_UNMAP:
-		return out->op.nr_ranges || out->op.flags || out->op.align ? VFA_E_BAD_REQUEST : VFA_OK;
+		return out->op.nr_ranges || out->op.flags || out->op.align || out->op.residue ? VFA_E_BAD_REQUEST
+											      : VFA_OK;
 	default:
 		return VFA_E_BAD_REQUEST;
 	}

@@ -138,7 +138,7 @@ static void vfa_dext_layout(void **state)
 	AT(vfa_bar_info, size, 0);
 	AT(vfa_bar_info, type, 8);
 	AT(vfa_bar_info, flags, 12);
-	SIZE(vfa_device_info, 192);
+	SIZE(vfa_device_info, 200);
 	AT(vfa_device_info, struct_bytes, 0);
 	AT(vfa_device_info, bus, 4);
 	AT(vfa_device_info, device, 5);
@@ -159,6 +159,7 @@ static void vfa_dext_layout(void **state)
 	AT(vfa_device_info, dma_mappings_max, 72);
 	AT(vfa_device_info, reserved, 76);
 	AT(vfa_device_info, bars, 80);
+	AT(vfa_device_info, mapper, VFA_DEVICE_INFO_BYTES_1_0);
 	SIZE(vfa_irq_page, 2176);
 	AT(vfa_irq_page, armed, 0);
 	AT(vfa_irq_page, reserved, 4);
@@ -173,7 +174,7 @@ static void vfa_dext_layout(void **state)
 	AT(vfa_dma_op, flags, 1);
 	AT(vfa_dma_op, align, 2);
 	AT(vfa_dma_op, nr_ranges, 3);
-	AT(vfa_dma_op, reserved, 4);
+	AT(vfa_dma_op, residue, 4);
 	AT(vfa_dma_op, handle, 8);
 	SIZE(vfa_dma_batch, 8);
 	AT(vfa_dma_batch, count, 0);
@@ -188,7 +189,7 @@ static void vfa_dext_layout(void **state)
 	AT(vfa_dma_results, count, 0);
 	AT(vfa_dma_results, reserved, 4);
 	AT(vfa_dma_results, result, 8);
-	SIZE(vfa_stats, 96);
+	SIZE(vfa_stats, 136);
 	AT(vfa_stats, struct_bytes, 0);
 	AT(vfa_stats, owner, 4);
 	AT(vfa_stats, maps, 8);
@@ -204,6 +205,11 @@ static void vfa_dext_layout(void **state)
 	AT(vfa_stats, config_writes_filtered, 80);
 	AT(vfa_stats, last_error, 88);
 	AT(vfa_stats, bus_master, 92);
+	AT(vfa_stats, submit_calls, VFA_STATS_BYTES_1_0);
+	AT(vfa_stats, operations, 104);
+	AT(vfa_stats, misaligned, 112);
+	AT(vfa_stats, align_attempts, 120);
+	AT(vfa_stats, padding_bytes, 128);
 }
 
 static void vfa_dext_numbers(void **state)
@@ -211,7 +217,9 @@ static void vfa_dext_numbers(void **state)
 	(void)state;
 	assert_int_equal(VFA_MAGIC, 0x31414656);
 	assert_int_equal(VFA_VERSION_MAJOR, 0x1);
-	assert_int_equal(VFA_VERSION_MINOR, 0x0);
+	assert_int_equal(VFA_VERSION_MINOR, 0x1);
+	assert_int_equal(VFA_DEVICE_INFO_BYTES_1_0, 192);
+	assert_int_equal(VFA_STATS_BYTES_1_0, 96);
 	assert_int_equal(VFA_BATCH_BYTES, 0x1000);
 	assert_int_equal(VFA_MAX_OPS, 0x40);
 	assert_int_equal(VFA_MAX_RANGES, 0x20);

@@ -57,7 +57,7 @@ static void writes_the_wire_format(void **state)
 	struct vfa_dma_request req[] = {map_request(2), unmap_request(0x500000007)};
 	struct vfa_dma_range wire[2];
 	struct vfa_dma_op op;
-	struct vfa_batch b;
+	struct vfa_batch b = {.residues = true};
 
 	(void)state;
 	assert_int_equal(vfa_batch_fill(&b, req, 0, 2), 2);
@@ -74,11 +74,37 @@ static void writes_the_wire_format(void **state)
 	assert_true(op.handle == 0x500000007);
 }
 
+/* Version 1.0 aligns to multiples only, so another wish is kept from it, and cannot be required of it. */
+static void an_old_dext_is_not_told_residues(void **state)
+{
+	struct vfa_dma_request req[] = {map_request(1), map_request(1), unmap_request(9)};
+	struct vfa_batch old = {.residues = false}, new = {.residues = true};
+	struct vfa_dma_op op;
+
+	(void)state;
+	req[0].residue = req[1].residue = 3;
+	req[1].flags |= VFA_DMA_ALIGN_REQUIRED;
+	req[2].residue = 3; /* says nothing in an unmap */
+	assert_int_equal(vfa_batch_fill(&new, req, 0, 3), 3);
+	assert_int_equal(walk(&new), 3);
+	memcpy(&op, new.data + 8, sizeof(op));
+	assert_true(op.align == 21 && op.residue == 3);
+	memcpy(&op, new.data + new.bytes - sizeof(op), sizeof(op));
+	assert_int_equal(op.residue, 0);
+
+	assert_int_equal(vfa_batch_fill(&old, req, 0, 3), 3);
+	assert_int_equal(walk(&old), 2);
+	memcpy(&op, old.data + 8, sizeof(op));
+	assert_true(op.align == 0 && op.residue == 0);
+	assert_int_equal(req[1].status, VFA_E_NOT_ALIGNED);
+	assert_int_equal(old.request[1], 2);
+}
+
 static void splits_by_count(void **state)
 {
 	enum { COUNT = VFA_MAX_OPS + 1 };
 	struct vfa_dma_request req[COUNT];
-	struct vfa_batch b;
+	struct vfa_batch b = {.residues = true};
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT; i++)
@@ -94,7 +120,7 @@ static void splits_by_bytes_keeping_order(void **state)
 	enum { COUNT = 200 };
 	struct vfa_dma_request req[COUNT];
 	size_t next = 0, expected = 0;
-	struct vfa_batch b;
+	struct vfa_batch b = {.residues = true};
 
 	(void)state;
 	srand(1);
@@ -122,7 +148,7 @@ static void answers_malformed_requests_without_sending_them(void **state)
 					map_request(1),  unmap_request(1),
 					{.op = 77},      map_request(1),
 					unmap_request(9)};
-	struct vfa_batch b;
+	struct vfa_batch b = {.residues = true};
 
 	(void)state;
 	req[2].ranges = NULL;
@@ -139,7 +165,7 @@ static void answers_reach_their_requests(void **state)
 {
 	struct vfa_dma_request req[] = {map_request(1), {.op = 77}, map_request(1), unmap_request(9)};
 	struct vfa_dma_results results = {.count = 3};
-	struct vfa_batch b;
+	struct vfa_batch b = {.residues = true};
 
 	(void)state;
 	vfa_batch_fill(&b, req, 0, 4);
@@ -161,7 +187,7 @@ static void wrong_answers_change_nothing(void **state)
 	struct vfa_dma_request req[] = {map_request(1), map_request(1)};
 	struct vfa_dma_results results = {.count = 2};
 	size_t full = 8 + 2 * sizeof(results.result[0]);
-	struct vfa_batch b;
+	struct vfa_batch b = {.residues = true};
 
 	(void)state;
 	vfa_batch_fill(&b, req, 0, 2);
@@ -180,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_the_wire_format),
+		cmocka_unit_test(an_old_dext_is_not_told_residues),
 		cmocka_unit_test(splits_by_count),
 		cmocka_unit_test(splits_by_bytes_keeping_order),
 		cmocka_unit_test(answers_malformed_requests_without_sending_them),

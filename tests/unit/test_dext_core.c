@@ -173,8 +173,11 @@ static void operation_content_is_judged_alone(void **state)
 	op.op = 3;
 	assert_int_equal(judge(op, &a_range), VFA_E_BAD_REQUEST);
 	op = a_map;
-	op.reserved = 1;
-	assert_int_equal(judge(op, &a_range), VFA_E_BAD_REQUEST);
+	op.residue = UINT32_MAX;
+	assert_int_equal(judge(op, &a_range), VFA_OK);
+	op = an_unmap;
+	op.residue = 1;
+	assert_int_equal(judge(op, NULL), VFA_E_BAD_REQUEST);
 	op = a_map;
 	op.flags = 0;
 	assert_int_equal(judge(op, &a_range), VFA_E_BAD_REQUEST);
@@ -230,14 +233,14 @@ static bool shape_by_the_book(const uint8_t *data, size_t size)
 static enum vfa_status verdict_by_the_book(const uint8_t *op, uint64_t *total)
 {
 	unsigned __int128 sum = 0, limit = (unsigned __int128)1 << 64;
-	uint32_t reserved;
+	uint32_t residue;
 
 	*total = 0;
-	memcpy(&reserved, op + 4, 4);
-	if (reserved || op[0] < 1 || op[0] > 2)
+	memcpy(&residue, op + 4, 4);
+	if (op[0] < 1 || op[0] > 2)
 		return VFA_E_BAD_REQUEST;
 	if (op[0] == 2)
-		return op[1] || op[2] || op[3] ? VFA_E_BAD_REQUEST : VFA_OK;
+		return op[1] || op[2] || op[3] || residue ? VFA_E_BAD_REQUEST : VFA_OK;
 	if (op[3] == 0 || op[2] > 21 || op[1] > 7 || (op[1] & 3) == 0)
 		return VFA_E_BAD_REQUEST;
 	for (unsigned i = 0; i < op[3]; i++) {
