@@ -12,8 +12,8 @@ import sys
 import tempfile
 import time
 
-from machine import (BAD_FUNCTION, COMMAND, DOORBELL, GENERATION, MASTER, MEMORY, NOT_CLAIMED, OK, OP_BUDGET, PAGE, RAM, TIMEOUT,
-                     Companion, Machine, host, map_req, req, unmap_req)
+from machine import (BAD_FUNCTION, BAD_REQUEST, COMMAND, CONTROL, DOORBELL, GENERATION, MASTER, MEMORY, NOT_CLAIMED, OK, OP_BUDGET,
+                     PAGE, RAM, TIMEOUT, Companion, Machine, host, map_req, req, unmap_req)
 from tap import expect, main, test
 
 G = 16384
@@ -169,6 +169,67 @@ def two_CPUs_map_for_one_function_at_the_same_time():
             m.start(1, c.base + DOORBELL, 1)
             m.finish(0)
             m.finish(1)
+        expect(host("04:00.0")["mappings"], 0, "mappings left")
+
+
+@test
+def requests_that_another_CPU_changes_are_read_once():
+    with Guest(FN0) as m:
+        c = Companion(m)
+        expect(c.claim(), OK, "claim")
+        request = map_req(0, [(DATA, G)])
+        good = request
+        bad = map_req(0, [(1 << 40, G)])
+        outcome = {}
+        fill(m, PAGE, request)
+        # While one CPU rings, this process rewrites the range and the length of its request.
+        for round_ in range(300):
+            m.store(PAGE + 8, 0xDEAD)
+            m.start(0, c.base + DOORBELL, 0)
+            for torn in (bad, good, good[:2] + struct.pack("<H", round_ * 8 & 0xFFFF) + good[4:]):
+                m.write(PAGE + 32, torn)
+            m.finish(0)
+            page = m.load(PAGE + 8)
+            outcome[page] = outcome.get(page, 0) + 1
+            assert page in (OK, BAD_REQUEST), f"page status {page:#x}"
+            m.write(PAGE + 32, good)
+        # Whatever was made is whole, and goes with the claim.
+        h = host("04:00.0")
+        expect(h["mapped_bytes"], h["mappings"] * G, "bytes mapped")
+        expect(c.release(), OK, "release")
+        expect(host("04:00.0")["mappings"], 0, "mappings left")
+
+
+@test
+def a_page_that_is_forgotten_while_its_requests_run_is_not_written_to_afterwards():
+    with Guest("apple-dma-pci,host-timeout=20000", FN0) as m:
+        c = Companion(m)
+        expect(c.claim(), OK, "claim")
+        fill(m, PAGE, map_req(0, [(DATA, G)]))
+        with Delay(2):
+            m.start(0, c.base + DOORBELL, 0)
+            time.sleep(0.3)
+            assert m.running(0), "the call is over already"
+            c.set_slot(0, 0)
+            m.write(PAGE, bytes([0x5A]) * 4096)
+            m.finish(0)
+        expect(m.read(PAGE, 4096), bytes([0x5A]) * 4096, "the page")
+        expect(host("04:00.0")["mappings"], 1, "what was asked for before")
+
+
+@test
+def a_reset_of_the_companion_waits_for_requests_under_way():
+    with Guest("apple-dma-pci,host-timeout=20000", FN0) as m:
+        c = Companion(m)
+        expect(c.claim(), OK, "claim")
+        fill(m, PAGE, *[map_req(0, [(DATA + i * G, G)]) for i in range(4)])
+        with Delay(0.5):
+            m.start(0, c.base + DOORBELL, 0)
+            time.sleep(0.2)
+            assert m.running(0), "the calls are over already"
+            c.set_reg(CONTROL, 1)
+            expect(host("04:00.0")["mappings"], 0, "mappings after the reset")
+        m.finish(0)
         expect(host("04:00.0")["mappings"], 0, "mappings left")
 
 

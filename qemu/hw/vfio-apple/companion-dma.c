@@ -19,6 +19,7 @@
 #include "qemu/lockable.h"
 #include "qemu/main-loop.h"
 #include "system/address-spaces.h"
+#include "budget.h"
 #include "vfio-apple.h"
 #include "trace.h"
 
@@ -64,6 +65,7 @@ struct AppleDMABatch {
 /* A page that is being run. */
 typedef struct AppleDMAPage {
     AppleDMADevice *s;
+    uint32_t features;   /* that the guest uses */
     AppleDMAFunction *f; /* owned, or NULL */
     int64_t deadline;    /* of all calls to the host together */
     DECLARE_BITMAP(seen, APPLE_DMA_MAX_FUNCTIONS); /* has rung for them */
@@ -153,6 +155,7 @@ bool apple_dma_page_is_ram(hwaddr gpa)
  */
 
 static void batch_forget(AppleDMABatch *b, bool ended);
+static void room_give_all(AppleDMAFunction *f);
 
 static void mapping_free(AppleDMAMapping *m, bool was_mapped)
 {
@@ -214,6 +217,7 @@ void apple_dma_forget_mappings(AppleDMAFunction *f, int ret)
     } else {
         apple_dma_stat_add(&f->stats.unmaps, g_hash_table_size(f->mappings));
         g_hash_table_remove_all(f->mappings);
+        room_give_all(f);
     }
     qatomic_set(&f->stats.bytes, 0);
     qatomic_set(&f->stats.mappings, 0);
@@ -256,6 +260,87 @@ bool apple_dma_mappings_valid(AppleDMAFunction *f)
         }
     }
     return true;
+}
+
+/*
+ * Room
+ *
+ * Functions behind the same DART share what it has.  Whoever has memory mapped
+ * counts, claimed or not.
+ */
+
+typedef struct AppleDMARoom {
+    uint64_t bytes, mappings;             /* free for the function */
+    uint64_t bytes_quota, mappings_quota;
+    uint32_t mapper;                      /* the guest's number for it */
+} AppleDMARoom;
+
+/* With the budget lock, in an RCU critical section. */
+static void room_of(AppleDMAFunction *f, AppleDMARoom *room)
+{
+    AppleDMADevice *s = f->companion;
+    uint64_t bytes[APPLE_DMA_MAX_FUNCTIONS];
+    uint64_t mappings[APPLE_DMA_MAX_FUNCTIONS];
+    uint64_t mapper = f->info->mapper;
+    unsigned i, others = 0;
+
+    room->mapper = mapper ? f->index + 1 : 0;
+    for (i = 0; mapper && i < qatomic_read(&s->nr_functions); i++) {
+        AppleDMAFunction *g = qatomic_rcu_read(&s->functions[i]);
+
+        if (!g || g == f || g->info->mapper != mapper) {
+            continue;
+        }
+        room->mapper = MIN(room->mapper, g->index + 1);
+        if (g->sharing || g->mappings_taken) {
+            bytes[others] = g->bytes_taken;
+            mappings[others++] = g->mappings_taken;
+        }
+    }
+    room->bytes_quota = apple_dma_quota(f->info->dma_bytes_max, others + 1);
+    room->mappings_quota = apple_dma_quota(f->info->dma_mappings_max,
+                                           others + 1);
+    room->bytes = apple_dma_room(f->info->dma_bytes_max, f->bytes_taken,
+                                 bytes, others);
+    room->mappings = apple_dma_room(f->info->dma_mappings_max,
+                                    f->mappings_taken, mappings, others);
+}
+
+static uint32_t room_take(AppleDMAFunction *f, uint64_t bytes)
+{
+    AppleDMARoom room;
+
+    QEMU_LOCK_GUARD(&f->companion->budget_lock);
+    room_of(f, &room);
+    if (!room.mappings) {
+        return ADMA_E_NO_MAPPINGS;
+    }
+    if (bytes > room.bytes) {
+        return ADMA_E_NO_SPACE;
+    }
+    f->bytes_taken += bytes;
+    f->mappings_taken++;
+    return ADMA_OK;
+}
+
+static void room_give(AppleDMAFunction *f, uint64_t bytes)
+{
+    QEMU_LOCK_GUARD(&f->companion->budget_lock);
+    f->bytes_taken -= bytes;
+    f->mappings_taken--;
+}
+
+static void room_give_all(AppleDMAFunction *f)
+{
+    QEMU_LOCK_GUARD(&f->companion->budget_lock);
+    f->bytes_taken = 0;
+    f->mappings_taken = 0;
+}
+
+void apple_dma_set_sharing(AppleDMAFunction *f, bool sharing)
+{
+    QEMU_LOCK_GUARD(&f->companion->budget_lock);
+    f->sharing = sharing;
 }
 
 /*
@@ -335,6 +420,7 @@ static void finish_map(AppleDMAFunction *f, unsigned i, uint8_t *page)
         apple_dma_stat_add(&f->stats.map_failures, 1);
         trace_apple_dma_map(f->name, m->runs[0].gpa, m->bytes, m->flags,
                             status, 0, 0);
+        room_give(f, m->bytes);
         mapping_free(m, false);
     }
     put_status(page, b->at[i], status);
@@ -349,6 +435,7 @@ static void finish_unmap(AppleDMAFunction *f, unsigned i, uint8_t *page)
     trace_apple_dma_unmap(f->name, m->handle, status);
     if (status == ADMA_OK || status == ADMA_E_GONE) {
         apple_dma_stat_add(&f->stats.unmaps, 1);
+        room_give(f, m->bytes);
         mapping_free(m, true);
     } else {
         /* Still mapped. */
@@ -480,10 +567,12 @@ static uint32_t translate(AppleDMADevice *s, AppleDMARuns *runs, uint64_t gpa,
     return ADMA_OK;
 }
 
-static uint32_t check_map(const uint8_t *p, unsigned length)
+static uint32_t check_map(const uint8_t *p, unsigned length, uint32_t features)
 {
     static const uint32_t directions = ADMA_MAP_DEVICE_READS |
                                        ADMA_MAP_DEVICE_WRITES;
+    uint32_t known = directions | ADMA_MAP_ALIGN_REQUIRED |
+                     (features & ADMA_F_CONGRUENT ? ADMA_MAP_CONGRUENT : 0);
     uint32_t flags, align, nr_ranges;
 
     if (length < sizeof(struct adma_map_req)) {
@@ -495,17 +584,17 @@ static uint32_t check_map(const uint8_t *p, unsigned length)
     if (!nr_ranges || nr_ranges > ADMA_MAX_RANGES ||
         length != sizeof(struct adma_map_req) +
                   nr_ranges * sizeof(struct adma_range) ||
-        !(flags & directions) ||
-        (flags & ~(directions | ADMA_MAP_ALIGN_REQUIRED)) ||
+        !(flags & directions) || (flags & ~known) ||
         align > VFA_MAX_ALIGN_SHIFT) {
         return ADMA_E_BAD_REQUEST;
     }
     return ADMA_OK;
 }
 
-static void batch_add_map(AppleDMABatch *b, unsigned at, uint32_t flags,
+static void batch_add_map(AppleDMAFunction *f, unsigned at, uint32_t flags,
                           uint32_t align, const AppleDMARuns *runs)
 {
+    AppleDMABatch *b = f->batch;
     AppleDMAMapping *m = g_malloc0(sizeof(*m) + runs->count *
                                    sizeof(m->runs[0]));
     struct vfa_dma_range *ranges = g_new(struct vfa_dma_range, runs->count);
@@ -527,6 +616,9 @@ static void batch_add_map(AppleDMABatch *b, unsigned at, uint32_t flags,
                  (flags & ADMA_MAP_DEVICE_WRITES ? VFA_DMA_DEVICE_WRITES : 0) |
                  (flags & ADMA_MAP_ALIGN_REQUIRED ? VFA_DMA_ALIGN_REQUIRED : 0),
         .align = align,
+        .residue = flags & ADMA_MAP_CONGRUENT ?
+                   (m->runs[0].gpa & ((1ull << align) - 1)) /
+                   f->info->dma_page : 0,
         .nr_ranges = runs->count,
         .ranges = ranges,
     };
@@ -542,7 +634,7 @@ static uint32_t queue_map(AppleDMAPage *p, unsigned at, unsigned length,
     AppleDMAFunction *f = p->f;
     AppleDMABatch *b = f->batch;
     AppleDMARuns runs;
-    uint32_t status = check_map(req, length);
+    uint32_t status = check_map(req, length, p->features);
     unsigned i, nr_ranges;
 
     runs.count = 0;
@@ -557,15 +649,15 @@ static uint32_t queue_map(AppleDMAPage *p, unsigned at, unsigned length,
                            ldq_le_p(r + offsetof(struct adma_range, gpa)),
                            ldq_le_p(r + offsetof(struct adma_range, length)));
     }
-    if (status == ADMA_OK &&
-        f->stats.mappings + b->count >= f->info->dma_mappings_max) {
+    if (status == ADMA_OK) {
+        status = room_take(f, runs.bytes);
+    }
+    if ((status == ADMA_E_NO_SPACE || status == ADMA_E_NO_MAPPINGS) &&
+        b->count) {
         /* What is left is known when the batch has been run. */
         batch_flush(p);
-        if (qatomic_read(&f->unresponsive)) {
-            status = ADMA_E_TIMEOUT;
-        } else if (f->stats.mappings >= f->info->dma_mappings_max) {
-            status = ADMA_E_NO_MAPPINGS;
-        }
+        status = qatomic_read(&f->unresponsive) ? ADMA_E_TIMEOUT :
+                                                  room_take(f, runs.bytes);
     }
     if (status != ADMA_OK) {
         apple_dma_stat_add(&f->stats.map_failures, 1);
@@ -574,7 +666,7 @@ static uint32_t queue_map(AppleDMAPage *p, unsigned at, unsigned length,
         }
         return status;
     }
-    batch_add_map(b, at, ldl_le_p(req + offsetof(struct adma_req, flags)),
+    batch_add_map(f, at, ldl_le_p(req + offsetof(struct adma_req, flags)),
                   ldl_le_p(req + offsetof(struct adma_map_req, align)), &runs);
     *queued = true;
     return ADMA_OK;
@@ -614,6 +706,24 @@ static uint32_t run_function(AppleDMAFunction *f, uint8_t *p)
     return ADMA_OK;
 }
 
+static void put_sharing(AppleDMAFunction *f, uint8_t *p)
+{
+    AppleDMARoom room;
+
+    WITH_QEMU_LOCK_GUARD(&f->companion->budget_lock) {
+        room_of(f, &room);
+    }
+    stq_le_p(p + offsetof(struct adma_budget_req, bytes_quota),
+             room.bytes_quota);
+    stq_le_p(p + offsetof(struct adma_budget_req, bytes_free), room.bytes);
+    stl_le_p(p + offsetof(struct adma_budget_req, mappings_quota),
+             room.mappings_quota);
+    stl_le_p(p + offsetof(struct adma_budget_req, mappings_free),
+             room.mappings);
+    stl_le_p(p + offsetof(struct adma_budget_req, mapper), room.mapper);
+    stl_le_p(p + offsetof(struct adma_budget_req, reserved), 0);
+}
+
 static uint32_t run_budget(AppleDMAFunction *f, uint8_t *p)
 {
     stq_le_p(p + offsetof(struct adma_budget_req, bytes_max),
@@ -631,6 +741,7 @@ static void set_claimed(AppleDMAFunction *f, bool claimed)
 {
     apple_dma_own(f, INT64_MAX);
     f->claimed = claimed;
+    apple_dma_set_sharing(f, claimed);
     apple_dma_disown(f);
 }
 
@@ -652,7 +763,7 @@ static uint32_t run_claim(AppleDMAFunction *f)
 }
 
 /* Exact length of each operation; ADMA_OP_MAP checks its own. */
-static unsigned op_length(uint16_t op)
+static unsigned op_length(uint16_t op, uint32_t features)
 {
     switch (op) {
     case ADMA_OP_FUNCTION:
@@ -663,7 +774,8 @@ static unsigned op_length(uint16_t op)
     case ADMA_OP_UNMAP:
         return sizeof(struct adma_unmap_req);
     case ADMA_OP_BUDGET:
-        return ADMA_BUDGET_BYTES_1_0;
+        return features & ADMA_F_SHARING ? sizeof(struct adma_budget_req) :
+                                           ADMA_BUDGET_BYTES_1_0;
     default:
         return 0;
     }
@@ -734,7 +846,7 @@ static uint32_t run_request(AppleDMAPage *p, unsigned at, unsigned length,
         return ADMA_E_BAD_REQUEST;
     }
     if (op != ADMA_OP_MAP &&
-        (length != op_length(op) ||
+        (length != op_length(op, p->features) ||
          ldl_le_p(req + offsetof(struct adma_req, flags)))) {
         return ADMA_E_BAD_REQUEST;
     }
@@ -756,6 +868,9 @@ static uint32_t run_request(AppleDMAPage *p, unsigned at, unsigned length,
         return run_function(f, req);
     case ADMA_OP_BUDGET:
         batch_flush(p);
+        if (p->features & ADMA_F_SHARING) {
+            put_sharing(f, req);
+        }
         return run_budget(f, req);
     case ADMA_OP_CLAIM:
         page_disown(p);
@@ -850,9 +965,10 @@ static unsigned run_copy(AppleDMAPage *p, uint32_t *status)
 }
 
 /* Only the fields that are the host's, and only of requests that were run. */
-static void put_answers(uint8_t *guest, const uint8_t *page, unsigned done,
+static void put_answers(uint8_t *guest, const AppleDMAPage *p, unsigned done,
                         uint32_t status)
 {
+    const uint8_t *page = p->copy;
     unsigned at = sizeof(struct adma_page_header), i;
 
     for (i = 0; i < done; i++) {
@@ -866,7 +982,7 @@ static void put_answers(uint8_t *guest, const uint8_t *page, unsigned done,
         if (result == ADMA_OK && (op == ADMA_OP_FUNCTION ||
                                   op == ADMA_OP_BUDGET)) {
             from = sizeof(struct adma_req);
-            to = op_length(op);
+            to = op_length(op, p->features);
         } else if (result == ADMA_OK && op == ADMA_OP_MAP) {
             from = offsetof(struct adma_map_req, handle);
             to = sizeof(struct adma_map_req);
@@ -882,7 +998,11 @@ static void put_answers(uint8_t *guest, const uint8_t *page, unsigned done,
 /* False: not without the BQL. */
 static bool run_page(AppleDMADevice *s, unsigned slot, uint8_t *guest)
 {
-    AppleDMAPage page = { .s = s, .deadline = apple_dma_deadline(s) };
+    AppleDMAPage page = {
+        .s = s,
+        .features = qatomic_read(&s->driver_features),
+        .deadline = apple_dma_deadline(s),
+    };
     uint32_t status;
     unsigned done;
 
@@ -892,7 +1012,7 @@ static bool run_page(AppleDMADevice *s, unsigned slot, uint8_t *guest)
         return false;
     }
     done = run_copy(&page, &status);
-    put_answers(guest, page.copy, done, status);
+    put_answers(guest, &page, done, status);
     trace_apple_dma_doorbell(slot, done, status);
     return true;
 }

@@ -39,6 +39,7 @@ void apple_dma_end_claim(AppleDMAFunction *f, const char *why)
     }
     trace_apple_dma_end(f->name, why, mappings);
     f->claimed = false;
+    apple_dma_set_sharing(f, false);
     apple_dma_disown(f);
 
     f->companion->generation++;
@@ -235,7 +236,7 @@ static void apple_dma_reset_state(AppleDMADevice *s, const char *why)
     s->slot_bad = false;
     s->slot_select = 0;
     s->slot_lo = 0;
-    s->driver_features = 0;
+    qatomic_set(&s->driver_features, 0);
 }
 
 static uint64_t apple_dma_read(void *opaque, hwaddr addr, unsigned size)
@@ -256,7 +257,7 @@ static uint64_t apple_dma_read(void *opaque, hwaddr addr, unsigned size)
     case ADMA_REG_VERSION:
         return ADMA_VERSION;
     case ADMA_REG_FEATURES:
-        return 0;
+        return APPLE_DMA_FEATURES;
     case ADMA_REG_DRIVER_FEATURES:
         return s->driver_features;
     case ADMA_REG_GRANULE:
@@ -326,8 +327,7 @@ static void apple_dma_write(void *opaque, hwaddr addr, uint64_t value,
     BQL_LOCK_GUARD();
     switch (addr) {
     case ADMA_REG_DRIVER_FEATURES:
-        /* None are offered. */
-        s->driver_features = 0;
+        qatomic_set(&s->driver_features, value & APPLE_DMA_FEATURES);
         break;
     case ADMA_REG_CONTROL:
         if (value & ADMA_CTL_RESET) {
@@ -369,7 +369,6 @@ static const MemoryRegionOps apple_dma_ops = {
 static void apple_dma_realize(PCIDevice *pdev, Error **errp)
 {
     AppleDMADevice *s = APPLE_DMA_PCI(pdev);
-    unsigned i;
 
     if (!is_power_of_2(s->granule) || s->granule < ADMA_PAGE_SIZE ||
         s->granule > (1u << VFA_MAX_ALIGN_SHIFT)) {
@@ -399,9 +398,6 @@ static void apple_dma_realize(PCIDevice *pdev, Error **errp)
     pci_register_bar(pdev, ADMA_PCI_BAR, PCI_BASE_ADDRESS_SPACE_MEMORY,
                      &s->bar);
 
-    for (i = 0; i < APPLE_DMA_MAX_SLOTS; i++) {
-        qemu_mutex_init(&s->slots[i].lock);
-    }
     s->generation = 1;
     s->listener = (MemoryListener) {
         .name = TYPE_APPLE_DMA_PCI,
@@ -415,16 +411,34 @@ static void apple_dma_realize(PCIDevice *pdev, Error **errp)
 static void apple_dma_exit(PCIDevice *pdev)
 {
     AppleDMADevice *s = APPLE_DMA_PCI(pdev);
-    unsigned i;
 
     apple_dma_end_all(s, "companion unplug");
     memory_listener_unregister(&s->listener);
     migrate_del_blocker(&s->migration_blocker);
     error_free(s->unplug_blocker);
     s->unplug_blocker = NULL;
+}
+
+static void apple_dma_init(Object *obj)
+{
+    AppleDMADevice *s = APPLE_DMA_PCI(obj);
+    unsigned i;
+
+    for (i = 0; i < APPLE_DMA_MAX_SLOTS; i++) {
+        qemu_mutex_init(&s->slots[i].lock);
+    }
+    qemu_mutex_init(&s->budget_lock);
+}
+
+static void apple_dma_finalize(Object *obj)
+{
+    AppleDMADevice *s = APPLE_DMA_PCI(obj);
+    unsigned i;
+
     for (i = 0; i < APPLE_DMA_MAX_SLOTS; i++) {
         qemu_mutex_destroy(&s->slots[i].lock);
     }
+    qemu_mutex_destroy(&s->budget_lock);
 }
 
 /*
@@ -512,6 +526,8 @@ static const TypeInfo apple_dma_types[] = {
         .name = TYPE_APPLE_DMA_PCI,
         .parent = TYPE_PCI_DEVICE,
         .instance_size = sizeof(AppleDMADevice),
+        .instance_init = apple_dma_init,
+        .instance_finalize = apple_dma_finalize,
         .class_init = apple_dma_class_init,
         .interfaces = (const InterfaceInfo[]) {
             { INTERFACE_CONVENTIONAL_PCI_DEVICE },

@@ -25,6 +25,8 @@
  *                   release, unplug, removal, a change of the memory map
  *   function lock   ownership itself, and what a call hands to the thread and
  *                   back; held for moments
+ *   budget lock     what the functions of a companion use of the room that
+ *                   some of them share; held for moments
  *
  * Who waits for a host call has a slot lock or the BQL, and ownership, for at
  * most host-timeout: that is how long the others can wait.  A doorbell is one
@@ -133,6 +135,11 @@ typedef struct AppleDMAFunction {
     AppleDMABatch *batch; /* an unresponsive host's, until it answers */
     AppleDMAStats stats;
 
+    /* Under the companion's budget_lock.  Calls under way are included. */
+    bool sharing; /* has a quota */
+    uint64_t bytes_taken;
+    uint64_t mappings_taken;
+
     QemuMutex lock;
     /* Under lock. */
     bool owned;
@@ -156,6 +163,7 @@ typedef struct AppleDMASlot {
     hwaddr gpa; /* 0: none */
 } AppleDMASlot;
 
+#define APPLE_DMA_FEATURES (ADMA_F_CONGRUENT | ADMA_F_SHARING)
 #define APPLE_DMA_MAX_FUNCTIONS 256
 #define APPLE_DMA_MAX_SLOTS 512 /* one page per CPU of the largest machine */
 
@@ -186,6 +194,8 @@ struct AppleDMADevice {
     AppleDMAFunction *functions[APPLE_DMA_MAX_FUNCTIONS];
     unsigned nr_functions;
     unsigned nr_present;
+
+    QemuMutex budget_lock;
 };
 
 /* The machine's companion, made on the root bus when that is still possible. */
@@ -217,6 +227,8 @@ void apple_dma_drop_mappings(AppleDMAFunction *f);
 void apple_dma_forget_mappings(AppleDMAFunction *f, int ret);
 /* Is all memory of all mappings still where it was?  The caller owns f. */
 bool apple_dma_mappings_valid(AppleDMAFunction *f);
+/* A claimed function has a quota of what it shares. */
+void apple_dma_set_sharing(AppleDMAFunction *f, bool sharing);
 /* Ends the claim if there is one, and all mappings.  Under the BQL. */
 void apple_dma_end_claim(AppleDMAFunction *f, const char *why);
 
