@@ -11,6 +11,8 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
 
 #include "apple_dma_priv.h"
 
@@ -19,25 +21,37 @@
 
 #define STALE_RETRY_MS	100
 
-/* default: what is unmapped stays mapped but idle, for a while.  strict: it is unmapped at once. */
-static char *mode = "default";
+/* Of the next driver; NULL: the first of adma_policies. */
+static const struct adma_policy *mode;
+
+static const struct adma_policy *mode_policy(void)
+{
+	return READ_ONCE(mode) ?: adma_policies[0];
+}
 
 static int mode_set(const char *value, const struct kernel_param *kp)
 {
-	if (sysfs_streq(value, "default"))
-		mode = "default";
-	else if (sysfs_streq(value, "strict"))
-		mode = "strict";
-	else
-		return -EINVAL;
-	return 0;
+	const struct adma_policy *const *policy;
+
+	for (policy = adma_policies; *policy; policy++) {
+		if (sysfs_streq(value, (*policy)->name)) {
+			WRITE_ONCE(mode, *policy);
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int mode_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%s\n", mode_policy()->name);
 }
 
 static const struct kernel_param_ops mode_ops = {
 	.set = mode_set,
-	.get = param_get_charp,
+	.get = mode_get,
 };
-module_param_cb(mode, &mode_ops, &mode, 0644);
+module_param_cb(mode, &mode_ops, NULL, 0644);
 MODULE_PARM_DESC(mode,
 		 "default: memory stays mapped for some seconds after its last use; strict: it does not. Counts from a driver's next probe");
 
@@ -73,7 +87,8 @@ static void add_map(struct adma_call *call, u32 function, const struct fi_batch 
 	unsigned int i;
 
 	/* A frame is shared by requests of any direction. */
-	req->req.flags = cpu_to_le32(ADMA_MAP_DEVICE_READS | ADMA_MAP_DEVICE_WRITES);
+	req->req.flags = cpu_to_le32(ADMA_MAP_DEVICE_READS | ADMA_MAP_DEVICE_WRITES |
+				     (call->ch->features & ADMA_F_CONGRUENT ? ADMA_MAP_CONGRUENT : 0));
 	req->align = cpu_to_le32(map->align);
 	req->nr_ranges = cpu_to_le32(map->nr_ranges);
 	for (i = 0; i < map->nr_ranges; i++) {
@@ -264,12 +279,16 @@ void adma_frames_exit(void)
 
 int adma_table_get(struct adma_table *t, struct fi_want *wants, unsigned int count)
 {
-	return fi_get(&t->index, wants, count);
+	if (likely(t->by_index))
+		return fi_get(&t->index, wants, count);
+	return t->running ? t->policy->get(t, wants, count) : -ENODEV;
 }
 
 bool adma_table_put(struct adma_table *t, struct fi_dying *dying, dma_addr_t iova, size_t size)
 {
-	return t->there && fi_put(&t->index, dying, iova, size);
+	if (likely(t->by_index))
+		return fi_put(&t->index, dying, iova, size);
+	return t->running && t->policy->put(t, iova, size);
 }
 
 void adma_table_put_done(struct adma_table *t, struct fi_dying *dying)
@@ -291,7 +310,7 @@ void adma_table_show(struct adma_table *t, struct seq_file *s)
 		goto out;
 	fi_count(fi, &c);
 	fi_usage(fi, &u);
-	seq_printf(s, "mode %s\n", fi->strict ? "strict" : "default");
+	seq_printf(s, "mode %s\n", (t->policy ?: mode_policy())->name);
 	seq_printf(s, "requests %llu\nhits %llu\nmisses %llu\nmaps %llu\nunmaps %llu\ndoorbells %llu\nevictions %llu\n",
 		   c.requests, c.hits, c.requests - c.hits, c.maps, c.unmaps, c.doorbells, c.evictions);
 	seq_printf(s, "failures %llu\nrefusals %llu\nbad_unmaps %llu\nmisaligned %llu\n",
@@ -302,6 +321,7 @@ void adma_table_show(struct adma_table *t, struct seq_file *s)
 	seq_printf(s, "bytes %llu\nbytes_peak %llu\nbytes_max %llu\nbytes_used %llu\nbytes_idle %llu\nbytes_stranded %llu\n",
 		   fi_load(&fi->mapped) << shift, fi->mapped_peak << shift, fi->limits.bytes_max, u.used << shift,
 		   u.idle << shift, u.stranded << shift);
+	seq_printf(s, "largest_free %llu\n", u.largest_free << shift);
 out:
 	mutex_unlock(&tables_lock);
 }
@@ -314,12 +334,23 @@ static bool same_limits(const struct fi_limits *a, const struct fi_limits *b)
 	       a->mappings_max == b->mappings_max;
 }
 
+static void stop_policy(struct adma_table *t)
+{
+	if (!t->running)
+		return;
+	if (t->policy->stop)
+		t->policy->stop(t);
+	t->running = false;
+}
+
 static void forget_index(struct adma_table *t)
 {
 	if (!t->there)
 		return;
+	stop_policy(t);
 	list_del(&t->node);
 	t->there = false;
+	t->by_index = false;
 	fi_destroy(&t->index);
 }
 
@@ -329,6 +360,7 @@ int adma_table_init(struct adma_table *t, struct adma_function *fn, u32 nr_mappi
 	const struct fi_limits limits = {
 		.granule_shift = ch->granule_shift,
 		.max_align = ch->max_align,
+		.congruent = ch->features & ADMA_F_CONGRUENT,
 		.max_ranges = ch->max_ranges,
 		.iova_first = fn->iova_first,
 		.iova_last = fn->iova_last,
@@ -363,15 +395,23 @@ int adma_table_init(struct adma_table *t, struct adma_function *fn, u32 nr_mappi
 
 void adma_table_start(struct adma_table *t)
 {
+	int err;
+
 	if (!t->there)
 		return;
 	/* A failed probe may have left something. */
 	adma_table_clear(t);
-	fi_set_strict(&t->index, !strcmp(READ_ONCE(mode), "strict"));
+	t->policy = mode_policy();
+	fi_set_strict(&t->index, t->policy->strict);
 	WRITE_ONCE(t->index.refuse, 0);
 	t->generation = t->fn->generation;
 	t->gone = false;
 	t->ticked = jiffies;
+	t->by_index = !t->policy->get;
+	err = t->policy->start ? t->policy->start(t) : 0;
+	t->running = !err;
+	if (err)
+		pci_err(t->fn->pdev, "mode %s cannot be started: error %d\n", t->policy->name, err);
 }
 
 unsigned int adma_table_clear(struct adma_table *t)
@@ -381,6 +421,7 @@ unsigned int adma_table_clear(struct adma_table *t)
 	if (!t->there)
 		return 0;
 	cancel_delayed_work_sync(&t->work);
+	stop_policy(t);
 	left = fi_clear(&t->index);
 	/* What the host could not end. */
 	if (fi_load(&t->index.mapped))

@@ -22,7 +22,7 @@
  *   adma_lock			list of companions and their lists of functions; never held while
  *				the driver core is called
  *   frame_index.lock		the order in which idle mappings are evicted; taken by a miss that has
- *				no room, and by the table's work
+ *				no room, by one in 256 others, and by the table's work
  *   adma_slot.lock		a request page, from filling it to reading the answers
  *
  * The last two are raw spin locks taken with interrupts off, because drivers
@@ -30,7 +30,8 @@
  * serves a request within the store that rings the doorbell, so a slot lock is
  * held for one such store, and there is a slot per CPU when the host offers
  * that many.  Interrupts are off for the whole of a request, as what it has
- * asked for makes other CPUs wait.
+ * asked for makes other CPUs wait: for one trip to the host as a rule, and for
+ * FI_TRIPS more when room has to be made (frame_index.c, BOUNDS).
  */
 #ifndef APPLE_DMA_PRIV_H
 #define APPLE_DMA_PRIV_H
@@ -61,6 +62,7 @@ struct adma_channel {
 	unsigned int granule_shift;
 	unsigned int max_align;
 	unsigned int max_ranges;
+	u32 features;			/* ADMA_F_*: offered and used */
 	bool closed;			/* nothing is sent any more */
 };
 
@@ -97,6 +99,22 @@ void adma_call_end(struct adma_call *call) __releases(call->slot->lock);
 #define ADMA_BATCH	FI_MAX_MAPS	/* entries of a list that are asked for together */
 
 struct adma_function;
+struct adma_table;
+
+/* How a table answers requests. */
+struct adma_policy {
+	const char *name;			/* of the module parameter mode */
+	bool strict;				/* fi_set_strict() */
+	/* NULL: the frame index answers (frame_index.c) */
+	int (*start)(struct adma_table *t);	/* a driver is about to be probed; may sleep */
+	void (*stop)(struct adma_table *t);	/* no driver is left: end every mapping */
+	/* From any context but NMI, as fi_get() and fi_put(). */
+	int (*get)(struct adma_table *t, struct fi_want *wants, unsigned int count);
+	bool (*put)(struct adma_table *t, dma_addr_t iova, size_t size);
+};
+
+/* apple_dma_policies.c */
+extern const struct adma_policy *const adma_policies[];	/* NULL at the end; the first is the default */
 
 struct adma_table {
 	struct adma_channel *ch;
@@ -104,6 +122,11 @@ struct adma_table {
 	struct list_head node;		/* tables_lock */
 	bool there;			/* written under tables_lock and device_lock of the function */
 	struct fi_limits limits;	/* what it was made for */
+	/* Written while no driver is bound. */
+	const struct adma_policy *policy;	/* of the last driver's; NULL before the first */
+	void *policy_data;			/* the policy's own */
+	bool by_index;			/* there, and the frame index answers */
+	bool running;			/* the policy was started */
 	struct frame_index index;
 	struct delayed_work work;	/* runs while anything is mapped */
 	unsigned long soon;		/* bit 0: it is on its way */

@@ -42,18 +42,35 @@
  * In strict mode a group ends with its last use: nothing is born together,
  * and requests for several frames always have a group of their own.
  *
- * ALIGNMENT is a wish, and what is idle can stand in its way: by being mapped
- * where no large page may begin, which makes it a miss (good_enough()), and by
- * taking the place where one might, which matters for memory that a driver was
- * promised aligned (realign()).
+ * Requests themselves are not remembered, only their frames: an unmap that is
+ * shorter than its map gives back what it names, and the rest stays in use
+ * until no driver is left, which reports it.  In strict mode it is refused at
+ * once.
+ *
+ * ALIGNMENT means that IOVA and guest address are congruent, and is a wish.
+ * What is idle can stand in its way: by being mapped where no large page may
+ * begin, which makes it a miss (good_enough()), and by taking the place where
+ * one might, which matters for memory that a driver was promised aligned
+ * (realign()).  Requests with a wish share a mapping when the one's place in it
+ * follows from the other's (align_within()).
+ *
+ * BOUNDS.  A request works with interrupts off, so what it does for room or
+ * alignment is bounded: FI_TRIPS trips beside the one that asks, each with at
+ * most FI_MAX_DROPS evictions, and for each a look at (FI_PARTS + 1) * FI_LOOKS
+ * groups; for alignment, FI_PLACE frames of the window more.  What was not
+ * reached by then the background goes on with at once, and the request fails
+ * for want of room.  That takes several hundred idle mappings in the way of
+ * one request, on a host that has less room than it says, or has it in pieces;
+ * the same request, made again, finds what the background has freed.
+ * The background itself holds interrupts off for FI_LOOKS groups and one trip
+ * at a time.
  *
  * WAITING.  Who finds ASKED or MARKED waits, holding no word in either state:
  * what it has asked for itself it sends off first.  Both states last for as
- * long as another CPU works with interrupts off: one trip to the host (with
- * the eviction of everything idle in between when the host has no room), or
- * one walk over the frames of a group.  Evicting never waits for ASKED, and
- * waits for MARKED only before it has marked anything.  So nobody waits in a
- * circle.
+ * long as another CPU works with interrupts off: the trips of one request, with
+ * their bounds, or one walk over the frames of a group.  Evicting never waits
+ * for ASKED, and waits for MARKED only before it has marked anything.  So
+ * nobody waits in a circle.
  *
  * EVICTION marks all words of a group, in order, by exchanging LIVE with count
  * 0 for MARKED; it undoes that when one of them is in use.  Holding the first
@@ -75,14 +92,19 @@
  *
  * LOCK.  fi->lock protects the queues and is the right to evict what is in
  * them.  Only a miss without room and the background take it, with interrupts
- * off.  A new group reaches its queue through a stack without a lock.
+ * off, and never during a trip.  A new group reaches its queue through a stack
+ * without a lock; who finds the stack high empties it.
  */
 #include "frame_index.h"
 
 #define FI_MAX_AGE	10	/* ticks */
-#define FI_LOOKS	256	/* groups looked at under one hold of the lock */
+#define FI_LOOKS	256	/* groups looked at under one hold of the lock; a large one counts more than once */
+#define FI_LOOK_FRAMES	64	/* of a group, that count as another look */
+#define FI_PARTS	4	/* of the table, that a request without room looks through per trip */
+#define FI_PLACE	(64 * FI_LOOKS)	/* frames looked at for a place that could be aligned */
 #define FI_LARGE_PAGE	16	/* the smallest that a device maps as one: 64 KiB */
 #define FI_WAYS		8
+#define NOT_HOPELESS	64
 
 /* Layout of a word */
 
@@ -206,15 +228,6 @@ static void group_give(struct frame_index *fi, u32 id)
 	} while (!fi_cas(&fi->free, &head, ((head >> 32) + 1) << 32 | id));
 }
 
-static void newborn_push(struct frame_index *fi, u32 id)
-{
-	u64 head = fi_load(&fi->newborn);
-
-	do {
-		WRITE_ONCE(fi->groups[id].next, (u32)head);
-	} while (!fi_cas(&fi->newborn, &head, id));
-}
-
 /* Queues: the caller holds fi->lock */
 
 static void queue_add(struct frame_index *fi, u32 id, u8 where)
@@ -259,6 +272,7 @@ static void take_newborn(struct frame_index *fi)
 {
 	u64 head = fi_load(&fi->newborn);
 	u32 id, oldest = FI_NONE;
+	s64 taken = 0;
 
 	while (!fi_cas(&fi->newborn, &head, FI_NONE))
 		;
@@ -274,6 +288,23 @@ static void take_newborn(struct frame_index *fi)
 
 		queue_add(fi, id, FI_PROBATION);
 		id = next;
+		taken++;
+	}
+	fi_add(&fi->newborns, -taken);
+}
+
+static void newborn_push(struct frame_index *fi, u32 id)
+{
+	u64 head = fi_load(&fi->newborn);
+
+	do {
+		WRITE_ONCE(fi->groups[id].next, (u32)head);
+	} while (!fi_cas(&fi->newborn, &head, id));
+	/* Whoever takes them next should not find very many. */
+	if (fi_add(&fi->newborns, 1) > FI_LOOKS) {
+		fi_lock(&fi->lock);
+		take_newborn(fi);
+		fi_unlock(&fi->lock);
 	}
 }
 
@@ -331,8 +362,10 @@ static enum left word_put(struct frame_index *fi, fi_word_t *w, u32 iova)
 /*
  * GPU drivers program naturally aligned memory as one large page and drop the
  * low address bits, so the IOVA should be congruent to the address as far as
- * such a page could reach.  Coherent memory is promised to be aligned to its
- * size, however small.
+ * such a page could reach: up to the size of the request, if the host can
+ * place memory that is itself less aligned than that, as large pages may lie
+ * within.  Coherent memory is promised to be aligned to its size, however
+ * small.
  */
 static u8 wished_align(const struct frame_index *fi, const struct fi_want *want)
 {
@@ -341,9 +374,17 @@ static u8 wished_align(const struct frame_index *fi, const struct fi_want *want)
 	u32 of_frame = want->frame ? __ffs64(want->frame) + shift : 63;
 	u32 align = min(min(of_size, of_frame), fi->limits.max_align);
 
+	if (fi->limits.congruent && of_size >= FI_LARGE_PAGE)
+		align = min(of_size, fi->limits.max_align);
 	if (!want->natural && align < FI_LARGE_PAGE)
 		return 0;
 	return align > shift ? align : 0;
+}
+
+/* Whether two frames are equal as far as an alignment reaches. */
+static bool congruent(const struct frame_index *fi, u32 a, u32 b, u8 align)
+{
+	return align <= fi->limits.granule_shift || !((a ^ b) & ((1u << (align - fi->limits.granule_shift)) - 1));
 }
 
 /*
@@ -357,8 +398,12 @@ static bool good_enough(const struct frame_index *fi, const struct fi_want *want
 
 	if (!(off & ((1ull << align) - 1)))
 		return true;
-	return READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == want->frames && READ_ONCE(g->align) >= align &&
-	       (READ_ONCE(g->natural) || !want->natural);
+	if (want->natural && !READ_ONCE(g->natural))
+		return false;
+	/* As all of its mapping, or as one of several that are alike. */
+	if (READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == want->frames)
+		return READ_ONCE(g->align) >= align;
+	return READ_ONCE(g->align) == align && congruent(fi, READ_ONCE(g->frame) + iova - READ_ONCE(g->base), want->frame, align);
 }
 
 static fi_word_t *span_set(struct frame_index *fi, u32 frame, u32 frames)
@@ -718,6 +763,11 @@ static bool evict(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
 	return true;
 }
 
+static u32 looks_at(const struct fi_group *g)
+{
+	return 1 + g->frames / FI_LOOK_FRAMES;
+}
+
 /*
  * Add drops to the batch, until there is room for so many frames and mappings
  * more, the batch is full, or enough was looked at.
@@ -726,13 +776,14 @@ static void make_room(struct frame_index *fi, struct fi_cpu *cpu, s64 frames, s6
 {
 	struct fi_queue *probation = &fi->queue[FI_PROBATION], *protected = &fi->queue[FI_PROTECTED];
 	/* One that was used often is passed over three times. */
-	u32 looks = min(4 * fi_load(&fi->mappings), (u64)FI_LOOKS), in_vain = 0;
+	s64 looks = min(4 * (fi_load(&fi->mappings) + fi_load(&fi->mapped) / FI_LOOK_FRAMES), (u64)FI_LOOKS);
+	u32 in_vain = 0;
 
 	if (idle_frames(fi) <= 0)
 		return;
 	fi_lock(&fi->lock);
 	take_newborn(fi);
-	while ((frames > 0 || mappings > 0) && cpu->batch.nr_drops < FI_MAX_DROPS && looks--) {
+	while ((frames > 0 || mappings > 0) && cpu->batch.nr_drops < FI_MAX_DROPS && looks > 0) {
 		/* When the protected ones are in use, the few on probation have to go after all. */
 		bool first = protected->head == FI_NONE ||
 			     (probation->head != FI_NONE && (probation->frames > fi->budget_frames / 10 || in_vain > FI_LOOKS / 8));
@@ -743,6 +794,7 @@ static void make_room(struct frame_index *fi, struct fi_cpu *cpu, s64 frames, s6
 		if (id == FI_NONE)
 			break;
 		size = fi->groups[id].frames;
+		looks -= looks_at(&fi->groups[id]);
 		look = group_look(fi, id);
 		if (look.idle && !look.reused && evict(fi, cpu, id)) {
 			frames -= size;
@@ -776,19 +828,46 @@ static bool is_old(struct frame_index *fi, u32 id)
 /* A part of the groups, from *next on.  False at their end. */
 static bool sweep_part(struct frame_index *fi, struct fi_cpu *cpu, u32 *next, wanted_t wanted)
 {
-	u32 end = min(*next + 16 * FI_LOOKS, fi->nr_groups), looks = FI_LOOKS;
+	s64 looks = FI_LOOKS;
+	bool more;
+	u32 id, end;
 
 	fi_lock(&fi->lock);
 	take_newborn(fi);
-	for (; *next < end && cpu->batch.nr_drops < FI_MAX_DROPS && looks; (*next)++) {
-		if (!in_cache(READ_ONCE(fi->groups[*next].where)))
+	end = min(*next + 16 * FI_LOOKS, fi->nr_groups);
+	for (id = *next; id < end && cpu->batch.nr_drops < FI_MAX_DROPS && looks > 0; id++) {
+		if (!in_cache(READ_ONCE(fi->groups[id].where)))
 			continue;
-		looks--;
-		if (wanted(fi, *next))
-			evict(fi, cpu, *next);
+		looks -= looks_at(&fi->groups[id]);
+		if (wanted(fi, id))
+			evict(fi, cpu, id);
 	}
+	more = id < fi->nr_groups;
+	*next = more ? id : 0;
 	fi_unlock(&fi->lock);
-	return *next < fi->nr_groups;
+	return more;
+}
+
+/*
+ * Drops, of whatever is idle: first what has had its turn, then anything.  The
+ * search goes on where the last one ended, whoever made it.
+ */
+static void find_idle(struct frame_index *fi, struct fi_cpu *cpu, u32 frames, u32 mappings)
+{
+	u32 parts = FI_PARTS;
+
+	make_room(fi, cpu, frames, mappings);
+	while (!cpu->batch.nr_drops && parts--)
+		sweep_part(fi, cpu, &fi->sweep, is_idle);
+}
+
+/* A request has not found room within its bounds: the background goes on, unless it has just done so in vain. */
+static void leave_to_background(struct frame_index *fi, u32 frames)
+{
+	if (READ_ONCE(fi->barren) || idle_frames(fi) <= 0)
+		return;
+	fi_store(&fi->missing, frames);
+	fi->ops->wake(fi->host, true);
 }
 
 /* The last use of something in the group has ended.  Strict: so does the group, with its last. */
@@ -873,11 +952,29 @@ static bool claim_all(struct frame_index *fi, u32 frame, u32 frames, u32 map)
 	return true;
 }
 
+/* If the want would be as aligned as wished at that offset of the mapping, the mapping is wished to be so. */
+static bool align_within(struct frame_index *fi, const struct fi_batch *b, struct fi_map *m, const struct fi_want *want,
+			 u32 offset)
+{
+	u8 align = wished_align(fi, want);
+	u32 first = b->ranges[m->first_range].frame;
+
+	if (!align)
+		return true;
+	if (want->natural > m->natural || !congruent(fi, first + offset, want->frame, align))
+		return false;
+	if (!fi->limits.congruent && !congruent(fi, first, 0, max(align, m->align)))
+		return false;
+	m->align = max(m->align, align);
+	return true;
+}
+
 /* Into the mapping that is being put together, if there is one and it has room. */
 static bool ask_open(struct frame_index *fi, struct fi_batch *b, struct fi_want *want)
 {
 	struct fi_map *m = b->nr_maps ? &b->maps[b->nr_maps - 1] : NULL;
 	struct fi_range *last;
+	u8 was;
 
 	if (!m || !m->open)
 		return false;
@@ -885,8 +982,17 @@ static bool ask_open(struct frame_index *fi, struct fi_batch *b, struct fi_want 
 	if ((u64)last->frame + last->frames != want->frame &&
 	    (m->nr_ranges == fi->limits.max_ranges || b->nr_ranges == FI_MAX_RANGES))
 		return false;
-	if (!claim_all(fi, want->frame, want->frames, b->nr_maps - 1))
+	/* Several large pages, but not so many that no place is large enough for them. */
+	if (wished_align(fi, want) && (u64)last->frame + last->frames != want->frame &&
+	    m->frames >= 1u << (fi->limits.max_align - fi->limits.granule_shift))
 		return false;
+	was = m->align;
+	if (!align_within(fi, b, m, want, m->frames))
+		return false;
+	if (!claim_all(fi, want->frame, want->frames, b->nr_maps - 1)) {
+		m->align = was;
+		return false;
+	}
 	if ((u64)last->frame + last->frames == want->frame) {
 		last->frames += want->frames;
 	} else {
@@ -904,7 +1010,7 @@ static enum step ask(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want 
 {
 	struct fi_batch *b = &cpu->batch;
 	u8 align = wished_align(fi, want);
-	bool packed = want->packed && !align && !fi->strict;
+	bool packed = want->packed && !want->natural && !fi->strict;
 	u32 id, claimed = 0;
 
 	if (packed && ask_open(fi, b, want))
@@ -946,6 +1052,8 @@ static enum step join(struct frame_index *fi, struct fi_batch *b, struct fi_want
 	struct fi_map *m = &b->maps[map];
 	struct fi_range *r = NULL;
 	u32 i, inside, offset = 0;
+	bool aligned;
+	u8 was;
 
 	for (i = m->first_range; i < (u32)m->first_range + m->nr_ranges; i++) {
 		r = &b->ranges[i];
@@ -964,11 +1072,23 @@ static enum step join(struct frame_index *fi, struct fi_batch *b, struct fi_want
 
 		if (!m->open || map != b->nr_maps - 1 || r != &b->ranges[b->nr_ranges - 1])
 			return FULL;
-		if (!claim_all(fi, want->frame + inside, rest, map))
+		was = m->align;
+		aligned = align_within(fi, b, m, want, offset);
+		if (!aligned && (fi->limits.congruent || want->natural))
 			return FULL;
+		if (!claim_all(fi, want->frame + inside, rest, map)) {
+			m->align = was;
+			return FULL;
+		}
+		/* The host cannot be asked for it without this want either, as its first frame is mapped here. */
+		m->unmet |= !aligned;
 		r->frames += rest;
 		m->frames += rest;
 		m->owned += rest;
+	} else if (!align_within(fi, b, m, want, offset)) {
+		if (fi->limits.congruent || want->natural)
+			return FULL;
+		m->unmet = true;
 	}
 	for (i = 0; i < inside; i++) {
 		fi_word_t *w = word_of(fi, (u64)want->frame + i);
@@ -1093,7 +1213,7 @@ static void map_done(struct frame_index *fi, struct fi_cpu *cpu, u32 map)
 		span_insert(fi, m->group);
 	if (!fi->strict)
 		newborn_push(fi, m->group);
-	if (!is_aligned(fi, b, m))
+	if (m->unmet || !is_aligned(fi, b, m))
 		COUNT(cpu->count.misaligned, 1);
 }
 
@@ -1118,50 +1238,116 @@ static void ask_again(struct fi_batch *b)
 
 /*
  * The host has less room than it said, or room in pieces: no driver hears of
- * that as long as anything is idle.  Each trip takes as many evictions as fit
- * and asks again.
+ * that as long as what is idle can be found within the bounds.  Each trip takes
+ * as many evictions as fit and asks again.
  */
 static void insist(struct frame_index *fi, struct fi_cpu *cpu, u32 frames)
 {
 	struct fi_batch *b = &cpu->batch;
-	u32 next = 0;
 
-	while (wants_room(b) && next < fi->nr_groups && idle_frames(fi) > 0) {
-		make_room(fi, cpu, frames, b->nr_maps);
-		while (!b->nr_drops && sweep_part(fi, cpu, &next, is_idle))
-			;
-		if (!b->nr_drops)
+	while (wants_room(b) && idle_frames(fi) > 0) {
+		if (cpu->trips)
+			find_idle(fi, cpu, frames, b->nr_maps);
+		if (!b->nr_drops) {
+			leave_to_background(fi, frames);
 			break;
+		}
+		cpu->trips--;
 		ask_again(b);
 		batch_run(fi, cpu);
 	}
 }
 
-/*
- * Memory that a driver allocates is promised to be aligned, and what is idle
- * may stand in the host's way: all of that goes, then the host is asked once
- * more.
- */
-static void realign(struct frame_index *fi, struct fi_cpu *cpu)
+static bool is_misplaced(const struct frame_index *fi, const struct fi_batch *b, const struct fi_map *m)
 {
-	struct fi_batch *b = &cpu->batch;
-	u32 next = 0, misplaced = 0, i;
-	bool more;
+	return !m->err && m->handle && m->natural && !is_aligned(fi, b, m);
+}
+
+static const struct fi_map *misplaced(const struct frame_index *fi, const struct fi_batch *b)
+{
+	u32 i;
 
 	for (i = 0; i < b->nr_maps; i++)
-		misplaced += !b->maps[i].err && b->maps[i].natural && !is_aligned(fi, b, &b->maps[i]);
-	if (!misplaced || idle_frames(fi) <= 0)
+		if (is_misplaced(fi, b, &b->maps[i]))
+			return &b->maps[i];
+	return NULL;
+}
+
+/* True when every frame of the window from `base` on is free, or part of an idle group of the cache.  Under fi->lock. */
+static bool can_be_freed(struct frame_index *fi, u32 base, u32 frames, s64 *looks)
+{
+	u32 i = 0;
+
+	while (i < frames && *looks > 0) {
+		u64 entry = fi_load(&fi->reverse[base + i]);
+		const struct fi_group *g;
+
+		if (entry == NOT_MAPPED) {
+			i++;
+			(*looks)--;
+			continue;
+		}
+		g = &fi->groups[r_group(entry)];
+		*looks -= g->frames;
+		if (!in_cache(READ_ONCE(g->where)) || !group_look(fi, r_group(entry)).idle)
+			return false;
+		i = g->base + g->frames - base;
+	}
+	return i >= frames;
+}
+
+/* Evict what is idle in a place where the mapping would be aligned, if there is one that nobody uses. */
+static void free_place(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_map *m)
+{
+	struct fi_batch *b = &cpu->batch;
+	u32 shift = fi->limits.granule_shift, step = 1u << (m->align - shift);
+	u32 frame = b->ranges[m->first_range].frame, first = fi->limits.iova_first >> shift;
+	u32 base = (frame - first) & (step - 1), places, i;
+	s64 looks = FI_PLACE;
+
+	if (base + m->frames > fi->window)
 		return;
-	do {
-		more = sweep_part(fi, cpu, &next, is_idle);
-		if (b->nr_drops)
-			batch_run(fi, cpu);
-	} while (more);
+	places = (fi->window - base - m->frames) / step + 1;
+	fi_lock(&fi->lock);
+	take_newborn(fi);
+	for (i = 0; i < places && looks > 0; i++) {
+		u32 at = base + (fi->place + i) % places * step;
+
+		if (can_be_freed(fi, at, m->frames, &looks)) {
+			base = at;
+			break;
+		}
+	}
+	fi->place = (fi->place + i) % places;
+	for (i = looks > 0 && i < places ? 0 : m->frames; i < m->frames && cpu->trips > 1; i++) {
+		u64 entry = fi_load(&fi->reverse[base + i]);
+
+		if (entry != NOT_MAPPED && in_cache(READ_ONCE(fi->groups[r_group(entry)].where)))
+			evict(fi, cpu, r_group(entry));
+		if (b->nr_drops < FI_MAX_DROPS)
+			continue;
+		fi_unlock(&fi->lock);
+		cpu->trips--;
+		batch_run(fi, cpu);
+		fi_lock(&fi->lock);
+	}
+	fi_unlock(&fi->lock);
+}
+
+/* The misplaced ones end, and are asked for once more in the same trip. */
+static void ask_misplaced_again(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	struct fi_batch *b = &cpu->batch;
+	u32 i;
+
+	if (!cpu->trips)
+		return;
+	cpu->trips--;
 	for (i = 0; i < b->nr_maps; i++) {
 		struct fi_map *m = &b->maps[i];
 		u32 id;
 
-		if (m->err || !m->natural || is_aligned(fi, b, m) || !m->handle)
+		if (!is_misplaced(fi, b, m) || b->nr_drops == FI_MAX_DROPS)
 			continue;
 		id = group_take(fi);
 		if (id == FI_NONE)
@@ -1176,6 +1362,42 @@ static void realign(struct frame_index *fi, struct fi_cpu *cpu)
 	}
 	if (b->nr_drops)
 		batch_run(fi, cpu);
+}
+
+/*
+ * Memory that a driver allocates is promised to be aligned, and what is idle
+ * may stand in the host's way: first it goes from one place that would do, and
+ * when the host does not find that, from anywhere.  If that does not help, a
+ * wish like this is not insisted on until the next tick.
+ */
+static void realign(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	const struct fi_map *m = misplaced(fi, &cpu->batch);
+	u64 evictions = cpu->count.evictions;
+	u32 parts = FI_TRIPS;
+
+	if (!m || idle_frames(fi) <= 0 || m->align >= READ_ONCE(fi->hopeless))
+		return;
+	free_place(fi, cpu, m);
+	if (cpu->count.evictions != evictions) {
+		ask_misplaced_again(fi, cpu);
+		m = misplaced(fi, &cpu->batch);
+	}
+	if (!m)
+		return;
+	evictions = cpu->count.evictions;
+	while (parts-- && cpu->trips > 1) {
+		sweep_part(fi, cpu, &fi->sweep, is_idle);
+		if (!cpu->batch.nr_drops)
+			continue;
+		cpu->trips--;
+		batch_run(fi, cpu);
+	}
+	if (cpu->count.evictions != evictions)
+		ask_misplaced_again(fi, cpu);
+	m = misplaced(fi, &cpu->batch);
+	if (m)
+		WRITE_ONCE(fi->hopeless, m->align);
 }
 
 /* Less than 5 % of the budget is free. */
@@ -1332,13 +1554,13 @@ int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
 {
 	struct fi_dying dying = { .count = 0 };
 	struct fi_cpu *cpu;
-	bool tried = false;
 	unsigned long flags;
 	u32 i = 0, k;
 	int err;
 
 	fi_irq_save(flags);
 	cpu = this_cpu_of(fi);
+	cpu->trips = FI_TRIPS;
 	err = READ_ONCE(fi->refuse);
 	while (!err && i < count) {
 		enum step step = want_get(fi, cpu, &wants[i]);
@@ -1349,7 +1571,6 @@ int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
 			if (step != ASKED)
 				COUNT(cpu->count.hits, 1);
 			i++;
-			tried = false;
 		} else if (step == NO_RAM) {
 			err = -EFAULT;
 		} else if (step == TOO_MANY) {
@@ -1357,12 +1578,15 @@ int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
 		} else if (step != AGAIN && cpu->batch.nr_maps) {
 			err = flush(fi, cpu, wants, i);
 		} else if (step == NO_GROUP) {
-			make_room(fi, cpu, 0, 1);
-			if (tried || !cpu->batch.nr_drops)
-				err = -ENOSPC;
-			if (cpu->batch.nr_drops)
+			if (cpu->trips && !fi->strict)
+				find_idle(fi, cpu, 0, 1);
+			if (cpu->batch.nr_drops) {
+				cpu->trips--;
 				batch_run(fi, cpu);
-			tried = true;
+			} else {
+				err = -ENOSPC;
+				leave_to_background(fi, 1);
+			}
 		} else {
 			fi_relax();
 		}
@@ -1450,10 +1674,12 @@ static bool stale_retry(struct frame_index *fi)
 	return left;
 }
 
-static void sweep(struct frame_index *fi, wanted_t wanted)
+/* Until so many frames are gone.  Returns how many are. */
+static u64 sweep(struct frame_index *fi, wanted_t wanted, u64 enough)
 {
 	unsigned long flags;
-	u32 next = 0;
+	u32 next = 0, i;
+	u64 gone = 0;
 	bool more;
 
 	do {
@@ -1462,11 +1688,25 @@ static void sweep(struct frame_index *fi, wanted_t wanted)
 		fi_irq_save(flags);
 		cpu = this_cpu_of(fi);
 		more = sweep_part(fi, cpu, &next, wanted);
-		if (cpu->batch.nr_drops)
+		for (i = 0; i < cpu->batch.nr_drops; i++)
+			gone += fi->groups[cpu->batch.drops[i].group].frames;
+		if (i)
 			batch_run(fi, cpu);
 		fi_irq_restore(flags);
 		fi_breathe();
-	} while (more);
+	} while (more && gone < enough);
+	return gone;
+}
+
+/* For a request that found no room within its bounds, and is made again; and as much for the next. */
+static void relieve(struct frame_index *fi)
+{
+	u64 missing = fi_load(&fi->missing);
+
+	if (!missing)
+		return;
+	fi_store(&fi->missing, 0);
+	WRITE_ONCE(fi->barren, !sweep(fi, is_idle, 2 * missing));
 }
 
 /* Room for misses to come, and no more than half of the budget idle. */
@@ -1509,11 +1749,33 @@ bool fi_work(struct frame_index *fi, bool tick)
 		return again;
 	if (tick) {
 		WRITE_ONCE(fi->epoch, fi->epoch + 1);
+		WRITE_ONCE(fi->barren, false);
+		WRITE_ONCE(fi->hopeless, NOT_HOPELESS);
 		if (idle_frames(fi) > 0)
-			sweep(fi, is_old);
+			sweep(fi, is_old, ~0ull);
 	}
+	relieve(fi);
 	keep_room(fi);
 	return again;
+}
+
+u32 fi_evict_idle(struct frame_index *fi, u32 frames, u32 mappings)
+{
+	struct fi_cpu *cpu;
+	unsigned long flags;
+	u32 ended = 0;
+
+	if (fi->strict)
+		return 0;
+	fi_irq_save(flags);
+	cpu = this_cpu_of(fi);
+	find_idle(fi, cpu, frames, mappings);
+	if (cpu->batch.nr_drops) {
+		ended = cpu->batch.nr_drops;
+		batch_run(fi, cpu);
+	}
+	fi_irq_restore(flags);
+	return ended;
 }
 
 u32 fi_evict_range(struct frame_index *fi, u64 first, u64 frames)
@@ -1620,9 +1882,14 @@ void fi_count(struct frame_index *fi, struct fi_counters *sum)
 
 void fi_usage(struct frame_index *fi, struct fi_usage *usage)
 {
+	u64 run = 0;
 	u32 id, i;
 
 	memset(usage, 0, sizeof(*usage));
+	for (i = 0; i < fi->window; i++) {
+		run = fi_load(&fi->reverse[i]) == NOT_MAPPED ? run + 1 : 0;
+		usage->largest_free = max(usage->largest_free, run);
+	}
 	for (id = 0; id < fi->nr_groups; id++) {
 		struct fi_group *g = &fi->groups[id];
 		u32 base = READ_ONCE(g->base), frames = READ_ONCE(g->frames), idle = 0;
@@ -1685,6 +1952,7 @@ int fi_init(struct frame_index *fi, const struct fi_limits *limits, const struct
 		fi_store(&fi->spans[i], FI_NONE);
 	for (i = 0; i < FI_QUEUES; i++)
 		fi->queue[i] = (struct fi_queue){ .head = FI_NONE, .tail = FI_NONE };
+	fi->hopeless = NOT_HOPELESS;
 	fi_store(&fi->free, FI_NONE);
 	fi_store(&fi->newborn, FI_NONE);
 	for (i = fi->nr_groups; i--;)

@@ -30,6 +30,7 @@ struct host {
 	uint32_t fail_maps, busy_drops, odd_answers;
 	int fail_with;
 	uint32_t shift_by; /* IOVAs are never better aligned than this many frames off */
+	bool congruent;
 	bool gone;
 
 	uint32_t frame_at[HOST_WINDOW]; /* guest frame + 1 */

@@ -35,6 +35,17 @@ static void start(bool strict)
 	fi_set_strict(&fi, strict);
 }
 
+static void start_with_less(uint32_t frames)
+{
+	struct fi_limits limits;
+
+	host.frames_max = frames;
+	host_limits(&host, &limits);
+	limits.bytes_max *= 4;
+	assert_int_equal(fi_init(&fi, &limits, &host_ops, &host), 0);
+	assert_int_equal(fi_add_ram(&fi, 0, RAM_FRAMES), 0);
+}
+
 static struct held map(uint32_t frame, uint32_t frames)
 {
 	struct fi_want want = {.frame = frame, .frames = frames};
@@ -131,6 +142,13 @@ static void neighbours_are_merged(void **state)
 	model_agree(&fi, &host);
 }
 
+static void neighbours_are_merged_and_congruent(void **state)
+{
+	host.congruent = true;
+	neighbours_are_merged(state);
+	assert_int_equal(counters().misaligned, 0);
+}
+
 /* A large page of a GPU keeps its alignment, in a list or not. */
 static void large_is_aligned(void **state)
 {
@@ -158,6 +176,72 @@ static void large_is_aligned(void **state)
 	assert_int_equal(host.runs, runs);
 	driver_unmap(&fi, &host, held, 3);
 	unmap(one);
+}
+
+/* A host that can: memory that is itself not aligned has the large pages within it where they can be used. */
+static void large_pages_within(void **state)
+{
+	struct held a, b;
+	uint64_t runs;
+
+	(void)state;
+	host.congruent = true;
+	start(false);
+	unmap(map(1, 1));
+	a = map(131, 200);
+	assert_int_equal((a.iova >> HOST_SHIFT) % 128, 131 % 128);
+	b = map(401, 4);
+	assert_int_equal((b.iova >> HOST_SHIFT) % 4, 1);
+	/* Less than a large page: wherever there is room. */
+	unmap(map(501, 3));
+	assert_int_equal(counters().misaligned, 0);
+	runs = host.runs;
+	unmap(map(131, 200));
+	unmap(map(140, 60));
+	assert_int_equal(host.runs, runs);
+	unmap(a);
+	unmap(b);
+	/* And when it cannot for once, that is counted, and not tried again each time. */
+	host.shift_by = 1;
+	unmap(map(600, 64));
+	assert_int_equal(counters().misaligned, 1);
+	runs = host.runs;
+	unmap(map(600, 64));
+	assert_int_equal(host.runs, runs);
+	model_agree(&fi, &host);
+}
+
+/* A list of large runs: one mapping, as long as each comes to lie where it should. */
+static void large_runs_share_a_mapping(void **state)
+{
+	struct fi_want wants[16];
+	struct held held[16];
+	const uint32_t sizes[] = {4, 4, 8, 16, 32};
+	uint32_t frame = 300;
+
+	(void)state;
+	host.congruent = true;
+	start(false);
+	unmap(map(1, 1));
+	for (uint32_t i = 0; i < 16; i++)
+		wants[i] = (struct fi_want){.frame = 1024 + i * 12, .frames = 4, .packed = true};
+	assert_int_equal(driver_map(&fi, &host, wants, 16, held), 0);
+	assert_int_equal(host.maps, 2);
+	for (uint32_t i = 0; i < 16; i++)
+		assert_int_equal((held[i].iova >> HOST_SHIFT) % 4, 0);
+	driver_unmap(&fi, &host, held, 16);
+	/* Read ahead: ever larger runs, each aligned to its size. */
+	for (uint32_t i = 0; i < 5; i++) {
+		frame = (frame + sizes[i] - 1) / sizes[i] * sizes[i];
+		wants[i] = (struct fi_want){.frame = frame, .frames = sizes[i], .packed = true};
+		frame += sizes[i];
+	}
+	assert_int_equal(driver_map(&fi, &host, wants, 5, held), 0);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal((held[i].iova >> HOST_SHIFT) % sizes[i], 0);
+	assert_int_equal(counters().misaligned, 0);
+	driver_unmap(&fi, &host, held, 5);
+	model_agree(&fi, &host);
 }
 
 /* Frames that are mapped already, one after the other, but not where a large page may begin. */
@@ -220,6 +304,8 @@ static void idle_gives_way_to_alignment(void **state)
 	ring.frame = page.frame;
 	assert_int_equal(driver_map(&fi, &host, &ring, 1, &held), 0);
 	assert_int_equal(held.iova % (64u << HOST_SHIFT), 0);
+	/* What stood in one place had to go, and nothing else. */
+	assert_in_range(counters().evictions, 1, 2);
 	unmap(held);
 	model_agree(&fi, &host);
 }
@@ -363,14 +449,9 @@ static void eviction_shares_the_trip(void **state)
 static void host_without_room(void **state)
 {
 	struct held used, big;
-	struct fi_limits limits;
 
 	(void)state;
-	host.frames_max = 200;
-	host_limits(&host, &limits);
-	limits.bytes_max *= 4;
-	assert_int_equal(fi_init(&fi, &limits, &host_ops, &host), 0);
-	assert_int_equal(fi_add_ram(&fi, 0, RAM_FRAMES), 0);
+	start_with_less(200);
 	used = map(0, 1);
 	for (uint32_t i = 1; i < 200; i++)
 		unmap(map(i * 2, 1));
@@ -380,6 +461,104 @@ static void host_without_room(void **state)
 	assert_int_equal(fi_get(&fi, &(struct fi_want){.frame = 900, .frames = 1}, 1), -ENOMEM);
 	unmap(big);
 	unmap(used);
+	model_agree(&fi, &host);
+}
+
+/* One request does not evict without end while interrupts are off: the background goes on, and the next one fits. */
+static void requests_are_bounded(void **state)
+{
+	struct fi_want want = {.frame = 1000, .frames = 900};
+	uint64_t runs, unmaps;
+
+	(void)state;
+	start_with_less(1000);
+	for (uint32_t i = 0; i < 900; i++)
+		unmap(map(i, 1));
+	runs = host.runs;
+	unmaps = host.unmaps;
+	host.woken_soon = false;
+	assert_int_equal(fi_get(&fi, &want, 1), -ENOMEM);
+	assert_int_equal(host.runs - runs, 1 + FI_TRIPS);
+	assert_int_equal(host.unmaps - unmaps, FI_TRIPS * FI_MAX_DROPS);
+	assert_true(host.woken_soon);
+	fi_work(&fi, false);
+	assert_true(host.in_batch_max <= FI_MAX_DROPS);
+	unmap(map(1000, 900));
+	model_agree(&fi, &host);
+}
+
+/* What is idle beside what is used cannot be evicted: the background looks once in a tick, not for every refusal. */
+static void nothing_to_relieve(void **state)
+{
+	struct fi_want wants[20], more = {.frame = 1000, .frames = 1};
+	struct held held[20];
+
+	(void)state;
+	start_with_less(20);
+	for (uint32_t i = 0; i < 20; i++)
+		wants[i] = (struct fi_want){.frame = i * 3, .frames = 1, .packed = true};
+	assert_int_equal(driver_map(&fi, &host, wants, 20, held), 0);
+	driver_unmap(&fi, &host, held + 1, 19);
+	assert_int_equal(fi_get(&fi, &more, 1), -ENOMEM);
+	assert_true(host.woken_soon);
+	fi_work(&fi, false);
+	host.woken_soon = false;
+	assert_int_equal(fi_get(&fi, &more, 1), -ENOMEM);
+	assert_false(host.woken_soon);
+	ticks(1);
+	assert_int_equal(fi_get(&fi, &more, 1), -ENOMEM);
+	assert_true(host.woken_soon);
+	unmap(held[0]);
+	unmap(map(1000, 1));
+	model_agree(&fi, &host);
+}
+
+/* A host that cannot align makes the cache pay for it once in a tick. */
+static void hopeless_alignment_is_bounded(void **state)
+{
+	struct fi_want ring = {.frame = 512, .frames = 64, .natural = true};
+	struct held held[3];
+	uint64_t evictions;
+
+	(void)state;
+	start(false);
+	host.shift_by = 1;
+	for (uint32_t i = 0; i < 300; i++)
+		unmap(map(i, 1));
+	for (uint32_t i = 0; i < 3; i++, ring.frame += 64) {
+		evictions = counters().evictions;
+		assert_int_equal(driver_map(&fi, &host, &ring, 1, &held[i]), 0);
+		assert_true(counters().evictions - evictions <= FI_TRIPS * FI_MAX_DROPS);
+		assert_true(i == 0 || counters().evictions == evictions);
+		for (uint32_t k = 0; k < 300; k++)
+			unmap(map(k, 1));
+	}
+	driver_unmap(&fi, &host, held, 3);
+	model_agree(&fi, &host);
+}
+
+/* For another function that has no room left. */
+static void idle_for_others(void **state)
+{
+	struct held held[10];
+	uint64_t runs;
+
+	(void)state;
+	start(false);
+	assert_int_equal(fi_evict_idle(&fi, 10, 10), 0);
+	for (uint32_t i = 0; i < 100; i++)
+		unmap(map(i, 1));
+	for (uint32_t i = 0; i < 10; i++)
+		held[i] = map(500 + i * 2, 1);
+	runs = host.runs;
+	assert_int_equal(fi_evict_idle(&fi, 30, 0), 30);
+	assert_int_equal(fi_evict_idle(&fi, 0, 5), 5);
+	assert_int_equal(host.runs, runs + 2);
+	assert_int_equal(fi_evict_idle(&fi, 1000, 1000), FI_MAX_DROPS);
+	assert_int_equal(fi_evict_idle(&fi, 1000, 1000), 100 - 35 - FI_MAX_DROPS);
+	assert_int_equal(fi_evict_idle(&fi, 1000, 1000), 0);
+	assert_int_equal(host.mappings, 10);
+	driver_unmap(&fi, &host, held, 10);
 	model_agree(&fi, &host);
 }
 
@@ -538,6 +717,62 @@ static void clear_counts_what_was_used(void **state)
 	ticks(12);
 	assert_int_equal(host.mappings, 0);
 	model_agree(&fi, &host);
+}
+
+/* Mappings that no queue has seen when all are ended are in none afterwards: their descriptors are others' by then. */
+static void clear_takes_the_newborn(void **state)
+{
+	struct held held[64];
+
+	(void)state;
+	host.mappings_max = 64;
+	start(false);
+	for (uint32_t round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < 40; i++)
+			unmap(map(round * 7 + i * 2, 1));
+		assert_int_equal(fi_clear(&fi), 0);
+		assert_int_equal((u32)fi_load(&fi.newborn), FI_NONE);
+		assert_int_equal(fi_load(&fi.newborns), 0);
+		assert_int_equal(fi.queue[FI_PROBATION].frames, 0);
+		assert_int_equal(host.mappings, 0);
+	}
+	for (uint32_t i = 0; i < 64; i++)
+		held[i] = map(i * 2, 1);
+	fi_work(&fi, true);
+	driver_unmap(&fi, &host, held, 64);
+	ticks(12);
+	assert_int_equal(host.mappings, 0);
+	model_agree(&fi, &host);
+}
+
+/* Many are born before anybody looks: none waits for long behind them. */
+static void newborn_are_few(void **state)
+{
+	(void)state;
+	start(false);
+	for (uint32_t i = 0; i < 1000; i++)
+		unmap(map(i, 1));
+	assert_in_range(fi_load(&fi.newborns), 1, 256);
+	ticks(1);
+	assert_int_equal(fi_load(&fi.newborns), 0);
+	assert_int_equal(fi.queue[FI_PROBATION].frames, 1000);
+}
+
+static void largest_free_run(void **state)
+{
+	struct fi_usage usage;
+	struct held a;
+
+	(void)state;
+	start(false);
+	fi_usage(&fi, &usage);
+	assert_int_equal(usage.largest_free, HOST_WINDOW);
+	host.place = PLACE_NEXT_FIT;
+	host.next = 1000;
+	a = map(5, 96);
+	fi_usage(&fi, &usage);
+	assert_int_equal(usage.largest_free, HOST_WINDOW - 1096);
+	unmap(a);
 }
 
 static void descriptors_run_out(void **state)
@@ -767,6 +1002,9 @@ int main(void)
 		test(fixed_pool_asks_once),
 		test(list_is_born_together),
 		test(neighbours_are_merged),
+		test(neighbours_are_merged_and_congruent),
+		test(large_pages_within),
+		test(large_runs_share_a_mapping),
 		test(large_is_aligned),
 		test(idle_is_not_misaligned),
 		test(idle_gives_way_to_alignment),
@@ -775,6 +1013,10 @@ int main(void)
 		test(strict_ends_with_the_last_use),
 		test(eviction_shares_the_trip),
 		test(host_without_room),
+		test(requests_are_bounded),
+		test(nothing_to_relieve),
+		test(hopeless_alignment_is_bounded),
+		test(idle_for_others),
 		test(scan_resistance),
 		test(idle_is_bounded),
 		test(low_water_wakes_the_background),
@@ -783,6 +1025,9 @@ int main(void)
 		test(all_or_none),
 		test(memory_that_goes_away),
 		test(clear_counts_what_was_used),
+		test(clear_takes_the_newborn),
+		test(newborn_are_few),
+		test(largest_free_run),
 		test(descriptors_run_out),
 		test(too_large_a_window),
 		test(gpu_memory_fits),
