@@ -27,6 +27,9 @@
 /* The shortest request that reaches the host is an unmap. */
 #define BATCH_MAX (PAGE_BYTES_MAX / sizeof(struct adma_unmap_req))
 
+/* A host that ends all mappings of a function has this long for each, too. */
+#define UNMAP_US 200
+
 /* A piece of guest memory that is contiguous in this process. */
 typedef struct AppleDMARun {
     MemoryRegion *mr; /* referenced */
@@ -225,11 +228,13 @@ void apple_dma_forget_mappings(AppleDMAFunction *f, int ret)
 
 void apple_dma_drop_mappings(AppleDMAFunction *f)
 {
+    unsigned mappings = g_hash_table_size(f->mappings);
+    int64_t deadline = apple_dma_deadline(f->companion) +
+                       (int64_t)mappings * UNMAP_US;
     int ret;
 
-    if (g_hash_table_size(f->mappings) &&
-        apple_dma_host_call(f, f->ops->unmap_all, NULL,
-                            apple_dma_deadline(f->companion), &ret)) {
+    if (mappings && apple_dma_host_call(f, f->ops->unmap_all, NULL, deadline,
+                                        &ret)) {
         apple_dma_forget_mappings(f, ret);
     }
 }
@@ -878,7 +883,7 @@ static uint32_t run_request(AppleDMAPage *p, unsigned at, unsigned length,
     default:
         page_disown(p);
         apple_dma_end_claim(f, "release");
-        return ADMA_OK;
+        return qatomic_read(&f->unresponsive) ? ADMA_E_TIMEOUT : ADMA_OK;
     }
 }
 
