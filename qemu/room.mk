@@ -29,3 +29,11 @@ qemu-others: $(QEMU_BIN) $(QEMU_SOURCES) $(CLIENT_LIB) $(CLIENT_PC)
 
 CHECK_DEPS += $(QEMU_BIN) qemu-others
 endif
+
+# What of it is pure, with a header of ours in the place of QEMU's.
+$(B)/qemu/hw/vfio-apple/budget.o $(B)/tests/unit/test_budget.o: CPPFLAGS := -I$(TOP)/tests/unit -I$(TOP)/qemu/hw/vfio-apple
+$(B)/tests/unit/test_budget: $(B)/tests/unit/test_budget.o $(B)/qemu/hw/vfio-apple/budget.o
+	$(CC) $(LDFLAGS) $^ -lcmocka -o $@
+
+TESTS += $(B)/tests/unit/test_budget
+SAN_TESTS += $(B)/tests/unit/test_budget

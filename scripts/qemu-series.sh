@@ -132,7 +132,7 @@ library that is found with pkg-config as "vfapple".
 The companion device, in the next patch, maps memory on behalf of the guest.
 END
 
-for f in companion.c companion-dma.c; do
+for f in companion.c companion-dma.c companion-host.c budget.c budget.h; do
 	take "qemu/hw/vfio-apple/$f" "hw/vfio-apple/$f"
 done
 take qemu/docs/apple-dma.rst docs/specs/apple-dma.rst

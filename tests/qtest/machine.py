@@ -25,13 +25,13 @@ COMMAND, MEMORY, MASTER = 0x04, 0x2, 0x4
 
 
 class Machine:
-    def __init__(self, *devices, args=()):
+    def __init__(self, *devices, args=(), accel="qtest"):
         self.dir = tempfile.TemporaryDirectory(prefix="qtest-")
         qtest_path = os.path.join(self.dir.name, "qtest")
         qmp_path = os.path.join(self.dir.name, "qmp")
         self.log_path = os.path.join(self.dir.name, "log")
         command = [os.environ.get("VFIO_APPLE_QEMU", "build/qemu/bin/qemu-system-aarch64"),
-                   "-machine", "virt,gic-version=3", "-accel", "qtest", "-m", str(RAM_BYTES >> 20), "-nodefaults",
+                   "-machine", "virt,gic-version=3", "-accel", accel, "-m", str(RAM_BYTES >> 20), "-nodefaults",
                    "-display", "none", "-qtest", f"unix:{qtest_path},server=on,wait=off", "-qtest-log", "none",
                    "-qmp", f"unix:{qmp_path},server=on,wait=off", *args]
         for device in devices:
@@ -195,7 +195,8 @@ FUNCTIONS, GENERATION, CONTROL, STATUS, SLOT_SELECT, SLOT_LO, SLOT_HI, DOORBELL 
 OP_FUNCTION, OP_CLAIM, OP_RELEASE, OP_MAP, OP_UNMAP, OP_BUDGET = range(1, 7)
 (OK, BAD_REQUEST, BAD_FUNCTION, NOT_CLAIMED, CLAIMED, NOT_ALIGNED, BAD_RANGE, NOT_RAM, NO_SPACE, NO_MAPPINGS,
  BAD_HANDLE, GONE, BUSY, HOST, TIMEOUT) = range(15)
-READS, WRITES, ALIGN_REQUIRED = 1, 2, 4
+READS, WRITES, ALIGN_REQUIRED, CONGRUENT = 1, 2, 4, 8
+F_CONGRUENT, F_SHARING = 1, 2
 PAGE = RAM + (16 << 20)     # request page of slot 0
 
 
@@ -260,6 +261,11 @@ class Companion:
         """(status, bytes_max, bytes_used, mappings_max, mappings_used)"""
         status, answer = self.one(req(OP_BUDGET, function, bytes(24)))
         return (status, *struct.unpack_from("<QQII", answer, 24))
+
+    def sharing(self, function=0):
+        """(status, bytes_quota, bytes_free, mappings_quota, mappings_free, mapper): with F_SHARING"""
+        status, answer = self.one(req(OP_BUDGET, function, bytes(56)))
+        return (status, *struct.unpack_from("<QQIII", answer, 48))
 
 
 def req(op, function, tail=b"", flags=0, length=None):

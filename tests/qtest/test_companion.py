@@ -11,9 +11,10 @@ import sys
 import tempfile
 import time
 
-from machine import (ALIGN_REQUIRED, BAD_FUNCTION, BAD_HANDLE, BAD_RANGE, BAD_REQUEST, CLAIMED, COMMAND, CONTROL, DOORBELL,
-                     ECAM, FLASH, FUNCTIONS, GENERATION, GRANULE, MAGIC, MASTER, MAX_RANGES, MAX_SLOTS, MEMORY, MMIO,
-                     NOT_ALIGNED, NOT_CLAIMED, NOT_RAM, OK, OP_CLAIM, OP_MAP, OP_UNMAP, PAGE, RAM, RAM_BYTES, READS,
+from machine import (ALIGN_REQUIRED, BAD_FUNCTION, BAD_HANDLE, BAD_RANGE, BAD_REQUEST, CLAIMED, COMMAND, CONGRUENT, CONTROL,
+                     DOORBELL, DRIVER_FEATURES, ECAM, F_CONGRUENT, F_SHARING, FEATURES, FLASH, FUNCTIONS, GENERATION, GRANULE,
+                     MAGIC, MASTER, MAX_RANGES, MAX_SLOTS, MEMORY, MMIO, NO_MAPPINGS, NO_SPACE, NOT_ALIGNED, NOT_CLAIMED,
+                     NOT_RAM, OK, OP_BUDGET, OP_CLAIM, OP_MAP, OP_UNMAP, PAGE, RAM, RAM_BYTES, READS,
                      SLOT_HI, SLOT_LO, SLOT_SELECT, UART, VERSION, WRITES, Companion, Machine, host, map_req, req, unmap_req)
 from tap import expect, main, test
 
@@ -182,6 +183,96 @@ def an_alignment_is_kept_or_refused():
             assert status == NOT_ALIGNED or (status == OK and iova % (64 << 10) == 0), (status, iova)
             if status == NOT_ALIGNED:
                 expect((handle, iova), (0, 0), "answers of a refused map")
+
+
+@test
+def what_1_1_adds_counts_once_it_was_agreed_on():
+    with Machine(FN0) as m:
+        c = Companion(m)
+        expect(c.reg(VERSION), 0x10001, "version")
+        offered = c.reg(FEATURES)
+        expect(offered & (F_CONGRUENT | F_SHARING), F_CONGRUENT | F_SHARING, "features")
+        expect(c.claim(), OK, "claim")
+        long_budget = req(OP_BUDGET, 0, bytes(56))
+        congruent = READS | WRITES | CONGRUENT
+        # A guest of 1.0.
+        expect(c.one(long_budget)[0], BAD_REQUEST, "the longer budget")
+        expect(c.budget()[0], OK, "the budget of 1.0")
+        expect(c.map((DATA, G), flags=congruent, align=16)[0], BAD_REQUEST, "CONGRUENT")
+        c.set_reg(DRIVER_FEATURES, ONES)
+        expect(c.reg(DRIVER_FEATURES), offered, "bits that were not offered")
+        expect(c.budget()[0], BAD_REQUEST, "the budget of 1.0")
+        status, bytes_quota, bytes_free, mappings_quota, mappings_free, mapper = c.sharing()
+        expect(status, OK, "the longer budget")
+        # Nobody else is there to share with.
+        expect((bytes_free, mappings_free), (bytes_quota, mappings_quota), "what is free")
+        for n in range(8):
+            gpa = DATA + n * G
+            status, handle, iova = c.map((gpa, 2 * G), flags=congruent | ALIGN_REQUIRED, align=16)
+            assert status == NOT_ALIGNED or (status == OK and iova % (64 << 10) == gpa % (64 << 10)), (status, hex(iova))
+        used = c.one(long_budget)[1]
+        expect(struct.unpack_from("<Q", used, 32)[0] + c.sharing()[2], bytes_quota, "used and free")
+        c.set_reg(CONTROL, 1)
+        expect(c.reg(DRIVER_FEATURES), 0, "features after a reset")
+
+
+@test
+def a_flood_is_answered_and_costs_only_its_function():
+    with Machine(FN0, FN1) as m:
+        c = Companion(m)
+        c.set_reg(DRIVER_FEATURES, F_SHARING)
+        expect((c.claim(0), c.claim(1)), (OK, OK), "claims")
+        limit = c.sharing(0)[4]
+        assert limit > 60000, f"only {limit} mappings"
+        # The same granule, again and again: 63 requests fit in a page.
+        page = [map_req(0, [(DATA, G)])] * 63
+        body = b"".join(page)
+        m.write(PAGE, struct.pack("<IIIIQQ", len(page), len(body), 0, 0, 0, 0) + body)
+        for _ in range(limit // len(page)):
+            c.set_reg(DOORBELL, 0)
+        expect(m.load(PAGE + 12), len(page), "requests answered")
+        status, done, answers = c.ring(*page)
+        statuses = [struct.unpack_from("<I", a, 8)[0] for a in answers]
+        made = limit - limit // len(page) * len(page)
+        expect(statuses, [OK] * made + [NO_MAPPINGS] * (len(page) - made), "the last mapping and those behind it")
+        expect(host("04:00.0")["mappings"], limit, "mappings at the host")
+        handle = struct.unpack_from("<Q", answers[0], 32)[0] if made else 1
+        # Thousands of doorbells of nothing, unknown and repeated handles.
+        for slot in (0, 1, MAX_SLOTS, ONES):
+            m.write(PAGE, bytes(32))
+            for _ in range(2000):
+                c.set_reg(DOORBELL, slot)
+        expect(c.unmap(handle), OK, "unmap")
+        status, done, answers = c.ring(*[unmap_req(0, handle)] * 100)
+        expect([struct.unpack_from("<I", a, 8)[0] for a in answers], [BAD_HANDLE] * 100, "the same handle again")
+        expect(c.map((DATA, G))[0], OK, "room for one more")
+        expect(c.map((DATA, G), function=1)[0], OK, "the other function")
+        refused = m.qmp("qom-get", path="/machine/peripheral/fn0", property="stat-dma-map-failures")["return"]
+        expect(refused, len(page) - made, "refusals")
+        expect(c.release(0), OK, "release")
+        no_mapping()
+        expect(host("05:00.0")["mappings"], 1, "mappings of the other function")
+
+
+@test
+def a_request_page_that_moves_or_goes_away_is_let_go_of():
+    with Machine(FN0) as m:
+        c = Companion(m)
+        expect(c.claim(), OK, "claim")
+        other = PAGE + 4096
+        fill = struct.pack("<IIIIQQ", 1, 64, 0xDEAD, 0, 0, 0) + map_req(0, [(DATA, G)])
+        for address in (other, PAGE, other):
+            m.write(PAGE, fill)
+            m.write(other, fill)
+            expect(c.set_slot(0, address), True, "moving the page")
+            c.set_reg(DOORBELL, 0)
+            expect(m.load(address + 8), OK, "the page that was named last")
+            expect(m.load((PAGE if address == other else other) + 8), 0xDEAD, "the one before it")
+        c.set_slot(0, 0)
+        m.write(other, fill)
+        c.set_reg(DOORBELL, 0)
+        expect(m.load(other + 8), 0xDEAD, "a page that was forgotten")
+        expect(host("04:00.0")["mappings"], 3, "mappings")
 
 
 @test

@@ -5,6 +5,8 @@
  * checked on the copy, and translated from guest-physical addresses to
  * addresses of this process; only then is the host asked.
  *
+ * All of it runs on the vCPU that rang, without the BQL unless said so.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
@@ -12,14 +14,21 @@
 
 #include "qemu/bswap.h"
 #include "qemu/cutils.h"
+#include "qemu/bitmap.h"
 #include "qemu/error-report.h"
+#include "qemu/lockable.h"
+#include "qemu/main-loop.h"
 #include "system/address-spaces.h"
+#include "budget.h"
 #include "vfio-apple.h"
 #include "trace.h"
 
 #define PAGE_BYTES_MAX (ADMA_PAGE_SIZE - sizeof(struct adma_page_header))
 /* The shortest request that reaches the host is an unmap. */
 #define BATCH_MAX (PAGE_BYTES_MAX / sizeof(struct adma_unmap_req))
+
+/* A host that ends all mappings of a function has this long for each, too. */
+#define UNMAP_US 200
 
 /* A piece of guest memory that is contiguous in this process. */
 typedef struct AppleDMARun {
@@ -47,14 +56,24 @@ typedef struct AppleDMARuns {
 } AppleDMARuns;
 
 /* Requests of one function that travel to the host together. */
-typedef struct AppleDMABatch {
-    AppleDMAFunction *f;
+struct AppleDMABatch {
     unsigned count;
     struct vfa_dma_request req[BATCH_MAX];
     AppleDMAMapping *mapping[BATCH_MAX];
-    struct vfa_dma_range *ranges[BATCH_MAX]; /* of a map */
+    struct vfa_dma_range *ranges[BATCH_MAX]; /* of a map, else NULL */
     unsigned at[BATCH_MAX]; /* offset of the request in the page */
-} AppleDMABatch;
+    AppleDMASubmit submit;
+};
+
+/* A page that is being run. */
+typedef struct AppleDMAPage {
+    AppleDMADevice *s;
+    uint32_t features;   /* that the guest uses */
+    AppleDMAFunction *f; /* owned, or NULL */
+    int64_t deadline;    /* of all calls to the host together */
+    DECLARE_BITMAP(seen, APPLE_DMA_MAX_FUNCTIONS); /* has rung for them */
+    uint8_t copy[ADMA_PAGE_SIZE];
+} AppleDMAPage;
 
 /*
  * Guest-physical to process addresses
@@ -71,7 +90,13 @@ static bool section_is_mappable(const MemoryRegionSection *section)
            !memory_region_has_ram_discard_manager(mr);
 }
 
-/* Finds the RAM at gpa and takes a reference to its region. */
+/*
+ * Finds the RAM at gpa and takes a reference to its region.
+ *
+ * Needs no BQL: memory_region_find() looks at the flat view with RCU.  The one
+ * list it walks is that of address spaces, and the system's is the first of
+ * them, from memory_map_init() to the end.
+ */
 static bool find_run(hwaddr gpa, uint64_t length, AppleDMARun *run)
 {
     MemoryRegionSection section = memory_region_find(get_system_memory(), gpa,
@@ -96,7 +121,14 @@ static bool find_run(hwaddr gpa, uint64_t length, AppleDMARun *run)
     return true;
 }
 
-/* The device may have written it: drop translated code, mark it dirty. */
+/*
+ * The device may have written it: drop translated code, mark it dirty.
+ *
+ * Needs no BQL, as address_space_unmap() doesn't in I/O threads.  The reference
+ * is never the last one here: a region that leaves the memory map is referenced
+ * by the old flat view until our RCU critical section ends, and no mapping
+ * survives apple_dma_commit(), which runs under the BQL.
+ */
 static void put_run(AppleDMARun *run, bool written)
 {
     if (written) {
@@ -125,6 +157,9 @@ bool apple_dma_page_is_ram(hwaddr gpa)
  * Mappings
  */
 
+static void batch_forget(AppleDMABatch *b, bool ended);
+static void room_give_all(AppleDMAFunction *f);
+
 static void mapping_free(AppleDMAMapping *m, bool was_mapped)
 {
     unsigned i;
@@ -152,10 +187,10 @@ static void mapping_insert(AppleDMAFunction *f, AppleDMAMapping *m)
     AppleDMAStats *st = &f->stats;
 
     g_hash_table_insert(f->mappings, &m->handle, m);
-    st->bytes += m->bytes;
-    st->mappings++;
-    st->bytes_peak = MAX(st->bytes_peak, st->bytes);
-    st->mappings_peak = MAX(st->mappings_peak, st->mappings);
+    apple_dma_stat_add(&st->bytes, m->bytes);
+    apple_dma_stat_add(&st->mappings, 1);
+    qatomic_set(&st->bytes_peak, MAX(st->bytes_peak, st->bytes));
+    qatomic_set(&st->mappings_peak, MAX(st->mappings_peak, st->mappings));
 }
 
 /* Takes it out of the table; the caller owns it. */
@@ -165,32 +200,43 @@ static AppleDMAMapping *mapping_steal(AppleDMAFunction *f, uint64_t handle)
 
     if (m) {
         g_hash_table_steal(f->mappings, &handle);
-        f->stats.bytes -= m->bytes;
-        f->stats.mappings--;
+        apple_dma_stat_add(&f->stats.bytes, -(int64_t)m->bytes);
+        apple_dma_stat_add(&f->stats.mappings, -1);
     }
     return m;
 }
 
-void apple_dma_drop_mappings(AppleDMAFunction *f)
+void apple_dma_forget_mappings(AppleDMAFunction *f, int ret)
 {
-    int ret;
+    bool ended = ret == 0 || ret == -ENODEV;
 
-    if (!g_hash_table_size(f->mappings)) {
-        return;
-    }
-    ret = f->ops->unmap_all(f->opaque);
-    if (ret < 0 && ret != -ENODEV) {
+    batch_forget(f->batch, ended);
+    if (!ended) {
         /* The device may still reach the memory: it stays referenced. */
         error_report("%s: the host did not end the mappings of the device "
                      "(%s): restart QEMU to free their memory", f->name,
                      strerror(-ret));
         g_hash_table_steal_all(f->mappings);
     } else {
-        f->stats.unmaps += g_hash_table_size(f->mappings);
+        apple_dma_stat_add(&f->stats.unmaps, g_hash_table_size(f->mappings));
         g_hash_table_remove_all(f->mappings);
+        room_give_all(f);
     }
-    f->stats.bytes = 0;
-    f->stats.mappings = 0;
+    qatomic_set(&f->stats.bytes, 0);
+    qatomic_set(&f->stats.mappings, 0);
+}
+
+void apple_dma_drop_mappings(AppleDMAFunction *f)
+{
+    unsigned mappings = g_hash_table_size(f->mappings);
+    int64_t deadline = apple_dma_deadline(f->companion) +
+                       (int64_t)mappings * UNMAP_US;
+    int ret;
+
+    if (mappings && apple_dma_host_call(f, f->ops->unmap_all, NULL, deadline,
+                                        &ret)) {
+        apple_dma_forget_mappings(f, ret);
+    }
 }
 
 bool apple_dma_mappings_valid(AppleDMAFunction *f)
@@ -219,6 +265,87 @@ bool apple_dma_mappings_valid(AppleDMAFunction *f)
         }
     }
     return true;
+}
+
+/*
+ * Room
+ *
+ * Functions behind the same DART share what it has.  Whoever has memory mapped
+ * counts, claimed or not.
+ */
+
+typedef struct AppleDMARoom {
+    uint64_t bytes, mappings;             /* free for the function */
+    uint64_t bytes_quota, mappings_quota;
+    uint32_t mapper;                      /* the guest's number for it */
+} AppleDMARoom;
+
+/* With the budget lock, in an RCU critical section. */
+static void room_of(AppleDMAFunction *f, AppleDMARoom *room)
+{
+    AppleDMADevice *s = f->companion;
+    uint64_t bytes[APPLE_DMA_MAX_FUNCTIONS];
+    uint64_t mappings[APPLE_DMA_MAX_FUNCTIONS];
+    uint64_t mapper = f->info->mapper;
+    unsigned i, others = 0;
+
+    room->mapper = mapper ? f->index + 1 : 0;
+    for (i = 0; mapper && i < qatomic_read(&s->nr_functions); i++) {
+        AppleDMAFunction *g = qatomic_rcu_read(&s->functions[i]);
+
+        if (!g || g == f || g->info->mapper != mapper) {
+            continue;
+        }
+        room->mapper = MIN(room->mapper, g->index + 1);
+        if (g->sharing || g->mappings_taken) {
+            bytes[others] = g->bytes_taken;
+            mappings[others++] = g->mappings_taken;
+        }
+    }
+    room->bytes_quota = apple_dma_quota(f->info->dma_bytes_max, others + 1);
+    room->mappings_quota = apple_dma_quota(f->info->dma_mappings_max,
+                                           others + 1);
+    room->bytes = apple_dma_room(f->info->dma_bytes_max, f->bytes_taken,
+                                 bytes, others);
+    room->mappings = apple_dma_room(f->info->dma_mappings_max,
+                                    f->mappings_taken, mappings, others);
+}
+
+static uint32_t room_take(AppleDMAFunction *f, uint64_t bytes)
+{
+    AppleDMARoom room;
+
+    QEMU_LOCK_GUARD(&f->companion->budget_lock);
+    room_of(f, &room);
+    if (!room.mappings) {
+        return ADMA_E_NO_MAPPINGS;
+    }
+    if (bytes > room.bytes) {
+        return ADMA_E_NO_SPACE;
+    }
+    f->bytes_taken += bytes;
+    f->mappings_taken++;
+    return ADMA_OK;
+}
+
+static void room_give(AppleDMAFunction *f, uint64_t bytes)
+{
+    QEMU_LOCK_GUARD(&f->companion->budget_lock);
+    f->bytes_taken -= bytes;
+    f->mappings_taken--;
+}
+
+static void room_give_all(AppleDMAFunction *f)
+{
+    QEMU_LOCK_GUARD(&f->companion->budget_lock);
+    f->bytes_taken = 0;
+    f->mappings_taken = 0;
+}
+
+void apple_dma_set_sharing(AppleDMAFunction *f, bool sharing)
+{
+    QEMU_LOCK_GUARD(&f->companion->budget_lock);
+    f->sharing = sharing;
 }
 
 /*
@@ -260,11 +387,21 @@ static void put_status(uint8_t *page, unsigned at, uint32_t status)
  * Batches
  */
 
-static void finish_map(AppleDMABatch *b, unsigned i, uint8_t *page)
+AppleDMABatch *apple_dma_batch_new(void)
 {
+    return g_new0(AppleDMABatch, 1);
+}
+
+void apple_dma_batch_free(AppleDMABatch *b)
+{
+    g_free(b);
+}
+
+static void finish_map(AppleDMAFunction *f, unsigned i, uint8_t *page)
+{
+    AppleDMABatch *b = f->batch;
     struct vfa_dma_request *req = &b->req[i];
     AppleDMAMapping *m = b->mapping[i];
-    AppleDMAFunction *f = b->f;
     uint32_t status = status_from_host(req->status);
 
     g_free(b->ranges[i]);
@@ -276,7 +413,8 @@ static void finish_map(AppleDMABatch *b, unsigned i, uint8_t *page)
         stq_le_p(page + b->at[i] + offsetof(struct adma_map_req, iova),
                  req->iova);
         mapping_insert(f, m);
-        f->stats.maps++;
+        apple_dma_stat_add(&f->stats.maps, 1);
+        apple_dma_stat_add(&f->stats.runs, m->nr_runs);
         trace_apple_dma_map(f->name, m->runs[0].gpa, m->bytes, m->flags,
                             status, m->handle, req->iova);
     } else {
@@ -284,23 +422,25 @@ static void finish_map(AppleDMABatch *b, unsigned i, uint8_t *page)
             error_report("%s: the host refused to map %" PRIu64 " bytes: %s",
                          f->name, m->bytes, vfa_status_text(req->status));
         }
-        f->stats.map_failures++;
+        apple_dma_stat_add(&f->stats.map_failures, 1);
         trace_apple_dma_map(f->name, m->runs[0].gpa, m->bytes, m->flags,
                             status, 0, 0);
+        room_give(f, m->bytes);
         mapping_free(m, false);
     }
     put_status(page, b->at[i], status);
 }
 
-static void finish_unmap(AppleDMABatch *b, unsigned i, uint8_t *page)
+static void finish_unmap(AppleDMAFunction *f, unsigned i, uint8_t *page)
 {
+    AppleDMABatch *b = f->batch;
     AppleDMAMapping *m = b->mapping[i];
-    AppleDMAFunction *f = b->f;
     uint32_t status = status_from_host(b->req[i].status);
 
     trace_apple_dma_unmap(f->name, m->handle, status);
     if (status == ADMA_OK || status == ADMA_E_GONE) {
-        f->stats.unmaps++;
+        apple_dma_stat_add(&f->stats.unmaps, 1);
+        room_give(f, m->bytes);
         mapping_free(m, true);
     } else {
         /* Still mapped. */
@@ -309,20 +449,76 @@ static void finish_unmap(AppleDMABatch *b, unsigned i, uint8_t *page)
     put_status(page, b->at[i], status);
 }
 
-static void batch_flush(AppleDMABatch *b, uint8_t *page)
+/* The call has taken too long: it keeps the batch, the guest hears of it. */
+static void batch_timed_out(AppleDMAFunction *f, uint8_t *page)
+{
+    AppleDMABatch *b = f->batch;
+    unsigned i;
+
+    for (i = 0; i < b->count; i++) {
+        if (b->req[i].op == VFA_DMA_MAP) {
+            apple_dma_stat_add(&f->stats.map_failures, 1);
+        }
+        put_status(page, b->at[i], ADMA_E_TIMEOUT);
+    }
+}
+
+/* It has returned after all, and no mapping is left, unless they can't end. */
+static void batch_forget(AppleDMABatch *b, bool ended)
 {
     unsigned i;
 
-    if (!b->count) {
+    for (i = 0; i < b->count; i++) {
+        g_free(b->ranges[i]);
+        if (ended) {
+            mapping_free(b->mapping[i], true);
+        }
+    }
+    b->count = 0;
+}
+
+/*
+ * A host that is given less than half of the time, because others have used
+ * the rest, is not asked: it would be blamed for it.
+ */
+static bool batch_run(AppleDMAPage *p)
+{
+    AppleDMAFunction *f = p->f;
+    AppleDMABatch *b = f->batch;
+    int64_t time = p->s->host_timeout * 1000LL;
+    unsigned i;
+    int ret;
+
+    if (p->deadline - g_get_monotonic_time() < time / 2) {
+        for (i = 0; i < b->count; i++) {
+            b->req[i].status = VFA_E_BUSY;
+        }
+        return true;
+    }
+    b->submit = (AppleDMASubmit) { .req = b->req, .count = b->count };
+    /* A failure of the call is in the statuses. */
+    return apple_dma_host_call(f, f->ops->submit, &b->submit, p->deadline,
+                               &ret);
+}
+
+static void batch_flush(AppleDMAPage *p)
+{
+    AppleDMAFunction *f = p->f;
+    AppleDMABatch *b = f->batch;
+    unsigned i;
+
+    if (!b->count || qatomic_read(&f->unresponsive)) {
         return;
     }
-    /* A failure of the call is in the statuses. */
-    b->f->ops->submit(b->f->opaque, b->req, b->count);
+    if (!batch_run(p)) {
+        batch_timed_out(f, p->copy);
+        return;
+    }
     for (i = 0; i < b->count; i++) {
         if (b->req[i].op == VFA_DMA_MAP) {
-            finish_map(b, i, page);
+            finish_map(f, i, p->copy);
         } else {
-            finish_unmap(b, i, page);
+            finish_unmap(f, i, p->copy);
         }
     }
     b->count = 0;
@@ -376,10 +572,12 @@ static uint32_t translate(AppleDMADevice *s, AppleDMARuns *runs, uint64_t gpa,
     return ADMA_OK;
 }
 
-static uint32_t check_map(const uint8_t *p, unsigned length)
+static uint32_t check_map(const uint8_t *p, unsigned length, uint32_t features)
 {
     static const uint32_t directions = ADMA_MAP_DEVICE_READS |
                                        ADMA_MAP_DEVICE_WRITES;
+    uint32_t known = directions | ADMA_MAP_ALIGN_REQUIRED |
+                     (features & ADMA_F_CONGRUENT ? ADMA_MAP_CONGRUENT : 0);
     uint32_t flags, align, nr_ranges;
 
     if (length < sizeof(struct adma_map_req)) {
@@ -391,17 +589,17 @@ static uint32_t check_map(const uint8_t *p, unsigned length)
     if (!nr_ranges || nr_ranges > ADMA_MAX_RANGES ||
         length != sizeof(struct adma_map_req) +
                   nr_ranges * sizeof(struct adma_range) ||
-        !(flags & directions) ||
-        (flags & ~(directions | ADMA_MAP_ALIGN_REQUIRED)) ||
+        !(flags & directions) || (flags & ~known) ||
         align > VFA_MAX_ALIGN_SHIFT) {
         return ADMA_E_BAD_REQUEST;
     }
     return ADMA_OK;
 }
 
-static void batch_add_map(AppleDMABatch *b, unsigned at, uint32_t flags,
+static void batch_add_map(AppleDMAFunction *f, unsigned at, uint32_t flags,
                           uint32_t align, const AppleDMARuns *runs)
 {
+    AppleDMABatch *b = f->batch;
     AppleDMAMapping *m = g_malloc0(sizeof(*m) + runs->count *
                                    sizeof(m->runs[0]));
     struct vfa_dma_range *ranges = g_new(struct vfa_dma_range, runs->count);
@@ -423,6 +621,9 @@ static void batch_add_map(AppleDMABatch *b, unsigned at, uint32_t flags,
                  (flags & ADMA_MAP_DEVICE_WRITES ? VFA_DMA_DEVICE_WRITES : 0) |
                  (flags & ADMA_MAP_ALIGN_REQUIRED ? VFA_DMA_ALIGN_REQUIRED : 0),
         .align = align,
+        .residue = flags & ADMA_MAP_CONGRUENT ?
+                   (m->runs[0].gpa & ((1ull << align) - 1)) /
+                   f->info->dma_page : 0,
         .nr_ranges = runs->count,
         .ranges = ranges,
     };
@@ -431,54 +632,57 @@ static void batch_add_map(AppleDMABatch *b, unsigned at, uint32_t flags,
     b->at[b->count++] = at;
 }
 
-static uint32_t queue_map(AppleDMADevice *s, AppleDMABatch *b, uint8_t *page,
-                          unsigned at, unsigned length, bool *queued)
+static uint32_t queue_map(AppleDMAPage *p, unsigned at, unsigned length,
+                          bool *queued)
 {
-    const uint8_t *p = page + at;
-    AppleDMAFunction *f = b->f;
+    const uint8_t *req = p->copy + at;
+    AppleDMAFunction *f = p->f;
+    AppleDMABatch *b = f->batch;
     AppleDMARuns runs;
-    uint32_t status = check_map(p, length);
+    uint32_t status = check_map(req, length, p->features);
     unsigned i, nr_ranges;
 
     runs.count = 0;
     runs.bytes = 0;
     nr_ranges = status == ADMA_OK ?
-                ldl_le_p(p + offsetof(struct adma_map_req, nr_ranges)) : 0;
+                ldl_le_p(req + offsetof(struct adma_map_req, nr_ranges)) : 0;
     for (i = 0; i < nr_ranges && status == ADMA_OK; i++) {
-        const uint8_t *r = p + sizeof(struct adma_map_req) +
+        const uint8_t *r = req + sizeof(struct adma_map_req) +
                            i * sizeof(struct adma_range);
 
-        status = translate(s, &runs,
+        status = translate(p->s, &runs,
                            ldq_le_p(r + offsetof(struct adma_range, gpa)),
                            ldq_le_p(r + offsetof(struct adma_range, length)));
     }
-    if (status == ADMA_OK &&
-        f->stats.mappings + b->count >= f->info->dma_mappings_max) {
+    if (status == ADMA_OK) {
+        status = room_take(f, runs.bytes);
+    }
+    if ((status == ADMA_E_NO_SPACE || status == ADMA_E_NO_MAPPINGS) &&
+        b->count) {
         /* What is left is known when the batch has been run. */
-        batch_flush(b, page);
-        if (f->stats.mappings >= f->info->dma_mappings_max) {
-            status = ADMA_E_NO_MAPPINGS;
-        }
+        batch_flush(p);
+        status = qatomic_read(&f->unresponsive) ? ADMA_E_TIMEOUT :
+                                                  room_take(f, runs.bytes);
     }
     if (status != ADMA_OK) {
-        f->stats.map_failures++;
+        apple_dma_stat_add(&f->stats.map_failures, 1);
         for (i = 0; i < runs.count; i++) {
             put_run(&runs.run[i], false);
         }
         return status;
     }
-    batch_add_map(b, at, ldl_le_p(p + offsetof(struct adma_req, flags)),
-                  ldl_le_p(p + offsetof(struct adma_map_req, align)), &runs);
+    batch_add_map(f, at, ldl_le_p(req + offsetof(struct adma_req, flags)),
+                  ldl_le_p(req + offsetof(struct adma_map_req, align)), &runs);
     *queued = true;
     return ADMA_OK;
 }
 
-static uint32_t queue_unmap(AppleDMABatch *b, const uint8_t *page, unsigned at,
-                            bool *queued)
+static uint32_t queue_unmap(AppleDMAPage *p, unsigned at, bool *queued)
 {
-    uint64_t handle = ldq_le_p(page + at +
+    uint64_t handle = ldq_le_p(p->copy + at +
                                offsetof(struct adma_unmap_req, handle));
-    AppleDMAMapping *m = mapping_steal(b->f, handle);
+    AppleDMABatch *b = p->f->batch;
+    AppleDMAMapping *m = mapping_steal(p->f, handle);
 
     if (!m) {
         return ADMA_E_BAD_HANDLE;
@@ -488,6 +692,7 @@ static uint32_t queue_unmap(AppleDMABatch *b, const uint8_t *page, unsigned at,
         .handle = m->host_handle,
     };
     b->mapping[b->count] = m;
+    b->ranges[b->count] = NULL;
     b->at[b->count++] = at;
     *queued = true;
     return ADMA_OK;
@@ -506,6 +711,24 @@ static uint32_t run_function(AppleDMAFunction *f, uint8_t *p)
     return ADMA_OK;
 }
 
+static void put_sharing(AppleDMAFunction *f, uint8_t *p)
+{
+    AppleDMARoom room;
+
+    WITH_QEMU_LOCK_GUARD(&f->companion->budget_lock) {
+        room_of(f, &room);
+    }
+    stq_le_p(p + offsetof(struct adma_budget_req, bytes_quota),
+             room.bytes_quota);
+    stq_le_p(p + offsetof(struct adma_budget_req, bytes_free), room.bytes);
+    stl_le_p(p + offsetof(struct adma_budget_req, mappings_quota),
+             room.mappings_quota);
+    stl_le_p(p + offsetof(struct adma_budget_req, mappings_free),
+             room.mappings);
+    stl_le_p(p + offsetof(struct adma_budget_req, mapper), room.mapper);
+    stl_le_p(p + offsetof(struct adma_budget_req, reserved), 0);
+}
+
 static uint32_t run_budget(AppleDMAFunction *f, uint8_t *p)
 {
     stq_le_p(p + offsetof(struct adma_budget_req, bytes_max),
@@ -519,6 +742,15 @@ static uint32_t run_budget(AppleDMAFunction *f, uint8_t *p)
     return ADMA_OK;
 }
 
+static void set_claimed(AppleDMAFunction *f, bool claimed)
+{
+    apple_dma_own(f, INT64_MAX);
+    f->claimed = claimed;
+    apple_dma_set_sharing(f, claimed);
+    apple_dma_disown(f);
+}
+
+/* Under the BQL. */
 static uint32_t run_claim(AppleDMAFunction *f)
 {
     uint32_t status;
@@ -526,17 +758,17 @@ static uint32_t run_claim(AppleDMAFunction *f)
     if (f->claimed) {
         return ADMA_E_CLAIMED;
     }
-    f->claimed = true;
+    set_claimed(f, true);
     status = f->ops->claim(f->opaque);
     if (status != ADMA_OK) {
-        f->claimed = false;
+        set_claimed(f, false);
     }
     trace_apple_dma_claim(f->name, status);
     return status;
 }
 
 /* Exact length of each operation; ADMA_OP_MAP checks its own. */
-static unsigned op_length(uint16_t op)
+static unsigned op_length(uint16_t op, uint32_t features)
 {
     switch (op) {
     case ADMA_OP_FUNCTION:
@@ -547,7 +779,8 @@ static unsigned op_length(uint16_t op)
     case ADMA_OP_UNMAP:
         return sizeof(struct adma_unmap_req);
     case ADMA_OP_BUDGET:
-        return ADMA_BUDGET_BYTES_1_0;
+        return features & ADMA_F_SHARING ? sizeof(struct adma_budget_req) :
+                                           ADMA_BUDGET_BYTES_1_0;
     default:
         return 0;
     }
@@ -558,53 +791,99 @@ static bool op_needs_claim(uint16_t op)
     return op == ADMA_OP_RELEASE || op == ADMA_OP_MAP || op == ADMA_OP_UNMAP;
 }
 
-static uint32_t run_request(AppleDMADevice *s, AppleDMABatch *b, uint8_t *page,
-                            unsigned at, unsigned length, bool *queued)
+/* Those that change what a function is to the rest of QEMU, or ask for it. */
+static bool op_needs_bql(uint16_t op)
 {
-    uint8_t *p = page + at;
-    uint16_t op = lduw_le_p(p + offsetof(struct adma_req, op));
-    uint32_t index = ldl_le_p(p + offsetof(struct adma_req, function));
-    AppleDMAFunction *f;
+    return op == ADMA_OP_FUNCTION || op == ADMA_OP_CLAIM ||
+           op == ADMA_OP_RELEASE;
+}
 
-    if (op < ADMA_OP_FUNCTION || op > ADMA_OP_BUDGET) {
-        return ADMA_E_BAD_REQUEST;
+/* Requests run in order: what was queued goes first. */
+static void page_disown(AppleDMAPage *p)
+{
+    if (p->f) {
+        batch_flush(p);
+        apple_dma_disown(p->f);
+        p->f = NULL;
     }
-    if (op != ADMA_OP_MAP &&
-        (length != op_length(op) ||
-         ldl_le_p(p + offsetof(struct adma_req, flags)))) {
-        return ADMA_E_BAD_REQUEST;
+}
+
+static uint32_t page_own(AppleDMAPage *p, uint32_t index)
+{
+    AppleDMAFunction *f = NULL;
+
+    if (index < qatomic_read(&p->s->nr_functions)) {
+        f = qatomic_rcu_read(&p->s->functions[index]);
     }
-    f = index < s->nr_functions ? s->functions[index] : NULL;
     if (!f) {
+        return ADMA_E_BAD_FUNCTION;
+    }
+    if (f != p->f) {
+        page_disown(p);
+        /* Others use their time up: nothing was changed. */
+        if (!apple_dma_own(f, p->deadline)) {
+            return ADMA_E_BUSY;
+        }
+        p->f = f;
+        if (!test_and_set_bit(index, p->seen)) {
+            apple_dma_stat_add(&f->stats.doorbells, 1);
+        }
+    }
+    apple_dma_stat_add(&f->stats.requests, 1);
+    if (f->detached) {
         return ADMA_E_BAD_FUNCTION;
     }
     if (f->gone) {
         return ADMA_E_GONE;
     }
+    return qatomic_read(&f->unresponsive) ? ADMA_E_TIMEOUT : ADMA_OK;
+}
+
+static uint32_t run_request(AppleDMAPage *p, unsigned at, unsigned length,
+                            bool *queued)
+{
+    uint8_t *req = p->copy + at;
+    uint16_t op = lduw_le_p(req + offsetof(struct adma_req, op));
+    AppleDMAFunction *f;
+    uint32_t status;
+
+    if (op < ADMA_OP_FUNCTION || op > ADMA_OP_BUDGET) {
+        return ADMA_E_BAD_REQUEST;
+    }
+    if (op != ADMA_OP_MAP &&
+        (length != op_length(op, p->features) ||
+         ldl_le_p(req + offsetof(struct adma_req, flags)))) {
+        return ADMA_E_BAD_REQUEST;
+    }
+    status = page_own(p, ldl_le_p(req + offsetof(struct adma_req, function)));
+    if (status != ADMA_OK) {
+        return status;
+    }
+    f = p->f;
     if (op_needs_claim(op) && !f->claimed) {
         return ADMA_E_NOT_CLAIMED;
     }
 
-    /* Requests run in order: what was queued goes first. */
-    if (b->count && (f != b->f || (op != ADMA_OP_MAP && op != ADMA_OP_UNMAP))) {
-        batch_flush(b, page);
-    }
-    b->f = f;
-
     switch (op) {
-    case ADMA_OP_FUNCTION:
-        return run_function(f, p);
-    case ADMA_OP_CLAIM:
-        return run_claim(f);
-    case ADMA_OP_RELEASE:
-        apple_dma_end_claim(f, "release");
-        return ADMA_OK;
     case ADMA_OP_MAP:
-        return queue_map(s, b, page, at, length, queued);
+        return queue_map(p, at, length, queued);
     case ADMA_OP_UNMAP:
-        return queue_unmap(b, page, at, queued);
+        return queue_unmap(p, at, queued);
+    case ADMA_OP_FUNCTION:
+        return run_function(f, req);
+    case ADMA_OP_BUDGET:
+        batch_flush(p);
+        if (p->features & ADMA_F_SHARING) {
+            put_sharing(f, req);
+        }
+        return run_budget(f, req);
+    case ADMA_OP_CLAIM:
+        page_disown(p);
+        return run_claim(f);
     default:
-        return run_budget(f, p);
+        page_disown(p);
+        apple_dma_end_claim(f, "release");
+        return qatomic_read(&f->unresponsive) ? ADMA_E_TIMEOUT : ADMA_OK;
     }
 }
 
@@ -612,42 +891,78 @@ static uint32_t run_request(AppleDMADevice *s, AppleDMABatch *b, uint8_t *page,
  * Pages
  */
 
-/* Runs the requests of the copy.  Returns the number that has an answer. */
-static unsigned run_copy(AppleDMADevice *s, uint8_t *page, uint32_t *status)
+/* The offset of the request behind the one at at, or 0. */
+static unsigned next_request(const AppleDMAPage *p, unsigned at)
 {
-    AppleDMABatch batch, *b = &batch;
-    uint32_t count = ldl_le_p(page + offsetof(struct adma_page_header, count));
-    uint32_t bytes = ldl_le_p(page + offsetof(struct adma_page_header, bytes));
-    unsigned at = sizeof(struct adma_page_header), end, done;
+    unsigned end = sizeof(struct adma_page_header) +
+                   ldl_le_p(p->copy + offsetof(struct adma_page_header, bytes));
+    unsigned length;
 
-    b->count = 0;
-    *status = ADMA_E_BAD_REQUEST;
-    if (bytes > PAGE_BYTES_MAX ||
-        !buffer_is_zero(page + offsetof(struct adma_page_header, reserved),
-                        sizeof_field(struct adma_page_header, reserved))) {
+    if (end - at < sizeof(struct adma_req)) {
         return 0;
     }
-    end = at + bytes;
+    length = lduw_le_p(p->copy + at + offsetof(struct adma_req, length));
+    if (length < sizeof(struct adma_req) || length & 7 || length > end - at) {
+        return 0;
+    }
+    return at + length;
+}
+
+static bool page_is_sound(const AppleDMAPage *p)
+{
+    return ldl_le_p(p->copy + offsetof(struct adma_page_header, bytes)) <=
+           PAGE_BYTES_MAX &&
+           buffer_is_zero(p->copy + offsetof(struct adma_page_header, reserved),
+                          sizeof_field(struct adma_page_header, reserved));
+}
+
+static bool page_needs_bql(const AppleDMAPage *p)
+{
+    uint32_t count = ldl_le_p(p->copy +
+                              offsetof(struct adma_page_header, count));
+    unsigned at = sizeof(struct adma_page_header);
+
+    while (page_is_sound(p) && count--) {
+        unsigned next = next_request(p, at);
+
+        if (!next) {
+            break;
+        }
+        if (op_needs_bql(lduw_le_p(p->copy + at +
+                                   offsetof(struct adma_req, op)))) {
+            return true;
+        }
+        at = next;
+    }
+    return false;
+}
+
+/* Runs the requests of the copy.  Returns the number that has an answer. */
+static unsigned run_copy(AppleDMAPage *p, uint32_t *status)
+{
+    uint32_t count = ldl_le_p(p->copy +
+                              offsetof(struct adma_page_header, count));
+    unsigned at = sizeof(struct adma_page_header), done;
+
+    *status = ADMA_E_BAD_REQUEST;
+    if (!page_is_sound(p)) {
+        return 0;
+    }
     for (done = 0; done < count; done++) {
+        unsigned next = next_request(p, at);
         bool queued = false;
-        unsigned length;
         uint32_t answer;
 
-        if (end - at < sizeof(struct adma_req)) {
+        if (!next) {
             break;
         }
-        length = lduw_le_p(page + at + offsetof(struct adma_req, length));
-        if (length < sizeof(struct adma_req) || length & 7 ||
-            length > end - at) {
-            break;
-        }
-        answer = run_request(s, b, page, at, length, &queued);
+        answer = run_request(p, at, next - at, &queued);
         if (!queued) {
-            put_status(page, at, answer);
+            put_status(p->copy, at, answer);
         }
-        at += length;
+        at = next;
     }
-    batch_flush(b, page);
+    page_disown(p);
     if (done == count) {
         *status = ADMA_OK;
     }
@@ -655,9 +970,10 @@ static unsigned run_copy(AppleDMADevice *s, uint8_t *page, uint32_t *status)
 }
 
 /* Only the fields that are the host's, and only of requests that were run. */
-static void put_answers(uint8_t *guest, const uint8_t *page, unsigned done,
+static void put_answers(uint8_t *guest, const AppleDMAPage *p, unsigned done,
                         uint32_t status)
 {
+    const uint8_t *page = p->copy;
     unsigned at = sizeof(struct adma_page_header), i;
 
     for (i = 0; i < done; i++) {
@@ -671,7 +987,7 @@ static void put_answers(uint8_t *guest, const uint8_t *page, unsigned done,
         if (result == ADMA_OK && (op == ADMA_OP_FUNCTION ||
                                   op == ADMA_OP_BUDGET)) {
             from = sizeof(struct adma_req);
-            to = op_length(op);
+            to = op_length(op, p->features);
         } else if (result == ADMA_OK && op == ADMA_OP_MAP) {
             from = offsetof(struct adma_map_req, handle);
             to = sizeof(struct adma_map_req);
@@ -684,22 +1000,45 @@ static void put_answers(uint8_t *guest, const uint8_t *page, unsigned done,
     stl_le_p(guest + offsetof(struct adma_page_header, status), status);
 }
 
-void apple_dma_run_page(AppleDMADevice *s, unsigned slot)
+/* False: not without the BQL. */
+static bool run_page(AppleDMADevice *s, unsigned slot, uint8_t *guest)
 {
-    AppleDMARun run;
-    uint8_t page[ADMA_PAGE_SIZE];
+    AppleDMAPage page = {
+        .s = s,
+        .features = qatomic_read(&s->driver_features),
+        .deadline = apple_dma_deadline(s),
+    };
     uint32_t status;
     unsigned done;
 
+    /* What the guest changes from here on has no effect. */
+    memcpy(page.copy, guest, sizeof(page.copy));
+    if (!bql_locked() && page_needs_bql(&page)) {
+        return false;
+    }
+    done = run_copy(&page, &status);
+    put_answers(guest, &page, done, status);
+    trace_apple_dma_doorbell(slot, done, status);
+    return true;
+}
+
+bool apple_dma_run_page(AppleDMADevice *s, unsigned slot)
+{
+    AppleDMARun run;
+    bool done = true;
+
+    RCU_READ_LOCK_GUARD();
+    QEMU_LOCK_GUARD(&s->slots[slot].lock);
+    if (!s->slots[slot].gpa || qatomic_read(&s->resetting)) {
+        return true;
+    }
     /* It was RAM when it was registered; look again, and hold on to it. */
-    if (!find_run(s->slots[slot], ADMA_PAGE_SIZE, &run)) {
-        return;
+    if (!find_run(s->slots[slot].gpa, ADMA_PAGE_SIZE, &run)) {
+        return true;
     }
     if (run.length == ADMA_PAGE_SIZE) {
-        memcpy(page, run.host, sizeof(page));
-        done = run_copy(s, page, &status);
-        put_answers(run.host, page, done, status);
-        trace_apple_dma_doorbell(slot, done, status);
+        done = run_page(s, slot, run.host);
     }
-    put_run(&run, true);
+    put_run(&run, done);
+    return done;
 }

@@ -10,10 +10,13 @@
 
 #include "qemu/osdep.h"
 
+#include "hw/core/cpu.h"
 #include "migration/blocker.h"
 #include "migration/vmstate.h"
 #include "qapi/error.h"
 #include "qemu/error-report.h"
+#include "qemu/lockable.h"
+#include "qemu/main-loop.h"
 #include "qemu/module.h"
 #include "system/address-spaces.h"
 #include "vfio-apple.h"
@@ -26,15 +29,28 @@
 /* The guest's claim ends, and with it everything the device can reach. */
 void apple_dma_end_claim(AppleDMAFunction *f, const char *why)
 {
-    if (!f->claimed && !g_hash_table_size(f->mappings)) {
+    unsigned mappings;
+
+    apple_dma_own(f, INT64_MAX);
+    mappings = g_hash_table_size(f->mappings);
+    if (!f->claimed && !mappings) {
+        apple_dma_disown(f);
         return;
     }
-    trace_apple_dma_end(f->name, why, g_hash_table_size(f->mappings));
+    trace_apple_dma_end(f->name, why, mappings);
     f->claimed = false;
+    apple_dma_set_sharing(f, false);
+    apple_dma_disown(f);
+
     f->companion->generation++;
-    /* The gate closes and bus mastering goes off before the first unmap. */
+    /*
+     * Without a claim nothing is mapped any more.  The gate closes and bus
+     * mastering goes off before the first unmap.
+     */
     f->ops->release(f->opaque);
+    apple_dma_own(f, INT64_MAX);
     apple_dma_drop_mappings(f);
+    apple_dma_disown(f);
 }
 
 static void apple_dma_end_all(AppleDMADevice *s, const char *why)
@@ -86,8 +102,11 @@ AppleDMAFunction *apple_dma_attach(AppleDMADevice *s, const char *name,
     f->info = info;
     f->next_handle = 1;
     f->mappings = apple_dma_mappings_new();
+    f->batch = apple_dma_batch_new();
+    apple_dma_host_start(f);
 
-    s->functions[s->nr_functions++] = f;
+    qatomic_rcu_set(&s->functions[s->nr_functions], f);
+    qatomic_set(&s->nr_functions, s->nr_functions + 1);
     if (!s->nr_present++) {
         qdev_add_unplug_blocker(DEVICE(s), s->unplug_blocker);
     }
@@ -102,18 +121,25 @@ void apple_dma_detach(AppleDMAFunction *f)
 
     apple_dma_end_claim(f, "unplug");
     trace_apple_dma_detach(f->name, f->index);
-    s->functions[f->index] = NULL;
+    apple_dma_own(f, INT64_MAX);
+    f->detached = true;
+    apple_dma_disown(f);
+    qatomic_rcu_set(&s->functions[f->index], NULL);
     s->generation++;
     if (!--s->nr_present) {
         qdev_del_unplug_blocker(DEVICE(s), s->unplug_blocker);
     }
-    g_hash_table_unref(f->mappings);
-    g_free(f);
+    /* Otherwise it stays until the host answers. */
+    if (!qatomic_read(&f->unresponsive)) {
+        apple_dma_host_stop(f);
+    }
 }
 
 void apple_dma_function_gone(AppleDMAFunction *f)
 {
+    apple_dma_own(f, INT64_MAX);
     f->gone = true;
+    apple_dma_disown(f);
     f->companion->generation++;
     apple_dma_end_claim(f, "removal");
 }
@@ -147,8 +173,14 @@ static void apple_dma_commit(MemoryListener *listener)
     s->ram_changed = false;
     for (i = 0; i < s->nr_functions; i++) {
         AppleDMAFunction *f = s->functions[i];
+        bool valid = true;
 
-        if (f && !apple_dma_mappings_valid(f)) {
+        if (f) {
+            apple_dma_own(f, INT64_MAX);
+            valid = apple_dma_mappings_valid(f);
+            apple_dma_disown(f);
+        }
+        if (!valid) {
             warn_report("%s: guest memory that the device uses has moved; "
                         "the guest has to claim the device again", f->name);
             apple_dma_end_claim(f, "memory change");
@@ -171,6 +203,13 @@ static uint32_t apple_dma_status(AppleDMADevice *s)
            (gone && gone == s->nr_present ? ADMA_ST_BROKEN : 0);
 }
 
+/* After this nothing is written to the page it had. */
+static void slot_set(AppleDMASlot *slot, hwaddr gpa)
+{
+    QEMU_LOCK_GUARD(&slot->lock);
+    slot->gpa = gpa;
+}
+
 static void apple_dma_set_slot(AppleDMADevice *s, uint32_t hi)
 {
     hwaddr gpa = (uint64_t)hi << 32 | s->slot_lo;
@@ -181,37 +220,44 @@ static void apple_dma_set_slot(AppleDMADevice *s, uint32_t hi)
     trace_apple_dma_slot(s->slot_select, gpa, ok);
     s->slot_bad = !ok;
     if (ok) {
-        s->slots[s->slot_select] = gpa;
+        slot_set(&s->slots[s->slot_select], gpa);
     }
 }
 
 /* What the guest did to the companion is undone; limits and functions stay. */
 static void apple_dma_reset_state(AppleDMADevice *s, const char *why)
 {
+    unsigned i;
+
     apple_dma_end_all(s, why);
-    memset(s->slots, 0, sizeof(s->slots));
+    for (i = 0; i < APPLE_DMA_MAX_SLOTS; i++) {
+        slot_set(&s->slots[i], 0);
+    }
     s->slot_bad = false;
     s->slot_select = 0;
     s->slot_lo = 0;
-    s->driver_features = 0;
+    qatomic_set(&s->driver_features, 0);
 }
 
 static uint64_t apple_dma_read(void *opaque, hwaddr addr, unsigned size)
 {
     AppleDMADevice *s = opaque;
-    hwaddr slot = s->slot_select < APPLE_DMA_MAX_SLOTS ?
-                  s->slots[s->slot_select] : 0;
+    hwaddr slot;
 
     if (size != 4 || addr & 3) {
         return UINT64_MAX;
     }
+    BQL_LOCK_GUARD();
+    /* Written under the BQL. */
+    slot = s->slot_select < APPLE_DMA_MAX_SLOTS ?
+           s->slots[s->slot_select].gpa : 0;
     switch (addr) {
     case ADMA_REG_MAGIC:
         return ADMA_MAGIC;
     case ADMA_REG_VERSION:
         return ADMA_VERSION;
     case ADMA_REG_FEATURES:
-        return 0;
+        return APPLE_DMA_FEATURES;
     case ADMA_REG_DRIVER_FEATURES:
         return s->driver_features;
     case ADMA_REG_GRANULE:
@@ -239,6 +285,33 @@ static uint64_t apple_dma_read(void *opaque, hwaddr addr, unsigned size)
     }
 }
 
+/*
+ * The region does without the BQL.  That counts with KVM; TCG and HVF have
+ * taken it before they look at the region (do_st_mmio_leN(), hvf_vcpu_exec()),
+ * so it is given back here meanwhile.  Nothing that the caller relies on is
+ * the BQL's: memory map and region are kept by RCU.
+ */
+static void apple_dma_doorbell(AppleDMADevice *s, uint64_t slot)
+{
+    bool had_bql = bql_locked() && current_cpu;
+    bool done;
+
+    if (slot >= APPLE_DMA_MAX_SLOTS) {
+        return;
+    }
+    if (had_bql) {
+        bql_unlock();
+    }
+    done = apple_dma_run_page(s, slot);
+    if (had_bql) {
+        bql_lock();
+    }
+    if (!done) {
+        BQL_LOCK_GUARD();
+        apple_dma_run_page(s, slot);
+    }
+}
+
 static void apple_dma_write(void *opaque, hwaddr addr, uint64_t value,
                             unsigned size)
 {
@@ -247,10 +320,14 @@ static void apple_dma_write(void *opaque, hwaddr addr, uint64_t value,
     if (size != 4 || addr & 3) {
         return;
     }
+    if (addr == ADMA_REG_DOORBELL) {
+        apple_dma_doorbell(s, value);
+        return;
+    }
+    BQL_LOCK_GUARD();
     switch (addr) {
     case ADMA_REG_DRIVER_FEATURES:
-        /* None are offered. */
-        s->driver_features = 0;
+        qatomic_set(&s->driver_features, value & APPLE_DMA_FEATURES);
         break;
     case ADMA_REG_CONTROL:
         if (value & ADMA_CTL_RESET) {
@@ -265,11 +342,6 @@ static void apple_dma_write(void *opaque, hwaddr addr, uint64_t value,
         break;
     case ADMA_REG_SLOT_ADDR_HI:
         apple_dma_set_slot(s, value);
-        break;
-    case ADMA_REG_DOORBELL:
-        if (value < APPLE_DMA_MAX_SLOTS && s->slots[value] && !s->resetting) {
-            apple_dma_run_page(s, value);
-        }
         break;
     }
 }
@@ -306,6 +378,12 @@ static void apple_dma_realize(PCIDevice *pdev, Error **errp)
         return;
     }
 
+    if (!s->host_timeout || s->host_timeout > 60 * 1000) {
+        error_setg(errp, TYPE_APPLE_DMA_PCI ": host-timeout=%u is not from 1 "
+                   "to 60000 milliseconds", s->host_timeout);
+        return;
+    }
+
     error_setg(&s->migration_blocker, TYPE_APPLE_DMA_PCI ": memory mapped for "
                "a device of this host can't be migrated");
     if (migrate_add_blocker(&s->migration_blocker, errp) < 0) {
@@ -316,6 +394,7 @@ static void apple_dma_realize(PCIDevice *pdev, Error **errp)
 
     memory_region_init_io(&s->bar, OBJECT(s), &apple_dma_ops, s,
                           TYPE_APPLE_DMA_PCI, ADMA_BAR_SIZE);
+    memory_region_enable_lockless_io(&s->bar);
     pci_register_bar(pdev, ADMA_PCI_BAR, PCI_BASE_ADDRESS_SPACE_MEMORY,
                      &s->bar);
 
@@ -340,13 +419,35 @@ static void apple_dma_exit(PCIDevice *pdev)
     s->unplug_blocker = NULL;
 }
 
+static void apple_dma_init(Object *obj)
+{
+    AppleDMADevice *s = APPLE_DMA_PCI(obj);
+    unsigned i;
+
+    for (i = 0; i < APPLE_DMA_MAX_SLOTS; i++) {
+        qemu_mutex_init(&s->slots[i].lock);
+    }
+    qemu_mutex_init(&s->budget_lock);
+}
+
+static void apple_dma_finalize(Object *obj)
+{
+    AppleDMADevice *s = APPLE_DMA_PCI(obj);
+    unsigned i;
+
+    for (i = 0; i < APPLE_DMA_MAX_SLOTS; i++) {
+        qemu_mutex_destroy(&s->slots[i].lock);
+    }
+    qemu_mutex_destroy(&s->budget_lock);
+}
+
 /*
  * Reset.  Functions are silenced in their hold phase, in any order among the
  * devices; mappings end in the exit phase, when all of that has happened.
  */
 static void apple_dma_reset_enter(Object *obj, ResetType type)
 {
-    APPLE_DMA_PCI(obj)->resetting = true;
+    qatomic_set(&APPLE_DMA_PCI(obj)->resetting, true);
 }
 
 static void apple_dma_reset_exit(Object *obj, ResetType type)
@@ -356,9 +457,9 @@ static void apple_dma_reset_exit(Object *obj, ResetType type)
     apple_dma_reset_state(s, "reset");
     /* No guest runs that could know an old index. */
     while (s->nr_functions && !s->functions[s->nr_functions - 1]) {
-        s->nr_functions--;
+        qatomic_set(&s->nr_functions, s->nr_functions - 1);
     }
-    s->resetting = false;
+    qatomic_set(&s->resetting, false);
 }
 
 AppleDMADevice *apple_dma_companion_get(PCIDevice *function, Error **errp)
@@ -397,6 +498,7 @@ static const VMStateDescription apple_dma_vmstate = {
 
 static const Property apple_dma_properties[] = {
     DEFINE_PROP_UINT32("granule", AppleDMADevice, granule, 16384),
+    DEFINE_PROP_UINT32("host-timeout", AppleDMADevice, host_timeout, 1000),
 };
 
 static void apple_dma_class_init(ObjectClass *klass, const void *data)
@@ -424,6 +526,8 @@ static const TypeInfo apple_dma_types[] = {
         .name = TYPE_APPLE_DMA_PCI,
         .parent = TYPE_PCI_DEVICE,
         .instance_size = sizeof(AppleDMADevice),
+        .instance_init = apple_dma_init,
+        .instance_finalize = apple_dma_finalize,
         .class_init = apple_dma_class_init,
         .interfaces = (const InterfaceInfo[]) {
             { INTERFACE_CONVENTIONAL_PCI_DEVICE },

@@ -314,7 +314,7 @@ int vfio_apple_config_read(VFIOAppleDevice *adev, unsigned offset,
     }
 
     memset(out, 0xff, bytes);
-    if (adev->gone) {
+    if (vfio_apple_unreachable(adev)) {
         return bytes;
     }
     if (!config_all_virtual(c, offset, bytes)) {
@@ -432,7 +432,7 @@ int vfio_apple_config_write(VFIOAppleDevice *adev, unsigned offset,
         bytes > PCIE_CONFIG_SPACE_SIZE - offset) {
         return -EINVAL;
     }
-    if (adev->gone) {
+    if (vfio_apple_unreachable(adev)) {
         return bytes;
     }
 

@@ -75,7 +75,9 @@ static void vfio_apple_irq_enable_vector(VFIOAppleDevice *adev,
                    !(vfio_apple_config_command(adev) &
                      PCI_COMMAND_INTX_DISABLE);
     }
-    vfa_irq_set_enabled(adev->dev, vector, enabled);
+    if (!adev->unresponsive) {
+        vfa_irq_set_enabled(adev->dev, vector, enabled);
+    }
 }
 
 static void vfio_apple_irq_disable(VFIOAppleDevice *adev)
@@ -88,8 +90,12 @@ static void vfio_apple_irq_disable(VFIOAppleDevice *adev)
     }
     trace_vfio_apple_irq_disable(VFIO_PCI_DEVICE(adev)->vbasedev.name,
                                  irq->type);
-    /* Waits for a running callback, which takes irq->lock and nothing else. */
-    vfa_irq_disable(adev->dev);
+    if (adev->unresponsive) {
+        irq->stale = true;
+    } else {
+        /* Waits for a running callback, which takes irq->lock only. */
+        vfa_irq_disable(adev->dev);
+    }
     irq->type = -1;
     irq->granted = 0;
     for (i = 0; i < VFA_MAX_VECTORS; i++) {
@@ -105,6 +111,13 @@ static int vfio_apple_irq_enable(VFIOAppleDevice *adev, int type,
     int ret;
 
     vfio_apple_irq_disable(adev);
+    if (adev->unresponsive) {
+        return -ETIMEDOUT;
+    }
+    if (irq->stale) {
+        vfa_irq_disable(adev->dev);
+        irq->stale = false;
+    }
     ret = vfa_irq_enable(adev->dev, type, wanted, &granted);
     trace_vfio_apple_irq_enable(VFIO_PCI_DEVICE(adev)->vbasedev.name, type,
                                 wanted, granted);
@@ -185,7 +198,7 @@ static int vfio_apple_set_intx_mask(VFIOAppleDevice *adev, bool masked)
     adev->irq.intx_masked = masked;
     vfio_apple_irq_update_intx(adev);
     /* A level that is still asserted fires again. */
-    return masked ? 0 : vfa_irq_unmask(adev->dev);
+    return masked || adev->unresponsive ? 0 : vfa_irq_unmask(adev->dev);
 }
 
 static int vfio_apple_do_set_irqs(VFIOAppleDevice *adev,

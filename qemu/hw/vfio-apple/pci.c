@@ -42,15 +42,33 @@ static const char *vfio_apple_name(VFIOAppleDevice *adev)
  * The device
  */
 
+static int vfio_apple_call_bus_master_off(void *opaque, void *arg)
+{
+    VFIOAppleDevice *adev = opaque;
+
+    return vfa_set_bus_master(adev->dev, false);
+}
+
+static int vfio_apple_call_bus_master_on(void *opaque, void *arg)
+{
+    VFIOAppleDevice *adev = opaque;
+
+    return vfa_set_bus_master(adev->dev, true);
+}
+
+/* The caller does not own the companion's function. */
 static void vfio_apple_set_bus_master(VFIOAppleDevice *adev, bool on)
 {
+    AppleDMAHostCall *call = on ? vfio_apple_call_bus_master_on :
+                                  vfio_apple_call_bus_master_off;
     int ret;
 
-    if (on == adev->bus_master) {
+    if (on == adev->bus_master || adev->unresponsive) {
         return;
     }
     trace_vfio_apple_bus_master(vfio_apple_name(adev), on);
-    ret = vfa_set_bus_master(adev->dev, on);
+    ret = adev->function ? apple_dma_ask(adev->function, call, NULL) :
+                           call(adev, NULL);
     if (ret < 0 && ret != -ENODEV) {
         error_report("%s: bus mastering can't be turned %s: %s",
                      vfio_apple_name(adev), on ? "on" : "off", strerror(-ret));
@@ -72,6 +90,9 @@ int vfio_apple_reset_device(VFIOAppleDevice *adev, enum vfa_reset type)
 {
     int ret;
 
+    if (vfio_apple_unreachable(adev)) {
+        return -ENODEV;
+    }
     vfio_apple_set_bus_master(adev, false);
     ret = vfa_reset(adev->dev, type, NULL);
     trace_vfio_apple_reset(vfio_apple_name(adev), type, ret);
@@ -162,7 +183,8 @@ static void vfio_apple_gate_set(VFIOAppleDevice *adev, bool closed)
 
 static bool vfio_apple_gate_closed(VFIOAppleDevice *adev)
 {
-    return adev->gone || !adev->function || !adev->function->claimed;
+    return vfio_apple_unreachable(adev) || !adev->function ||
+           !adev->function->claimed;
 }
 
 /*
@@ -186,15 +208,28 @@ static void vfio_apple_release(void *opaque)
     vfio_apple_gate_set(adev, true);
 }
 
-static int vfio_apple_submit(void *opaque, struct vfa_dma_request *req,
-                             size_t count)
+static void vfio_apple_unresponsive(void *opaque, bool unresponsive)
 {
     VFIOAppleDevice *adev = opaque;
 
-    return vfa_dma_submit(adev->dev, req, count);
+    adev->unresponsive = unresponsive;
+    if (unresponsive) {
+        /* Perhaps. */
+        adev->bus_master = true;
+    } else if (adev->function) {
+        vfio_apple_set_bus_master(adev, false);
+    }
 }
 
-static int vfio_apple_unmap_all(void *opaque)
+static int vfio_apple_submit(void *opaque, void *arg)
+{
+    VFIOAppleDevice *adev = opaque;
+    AppleDMASubmit *submit = arg;
+
+    return vfa_dma_submit(adev->dev, submit->req, submit->count);
+}
+
+static int vfio_apple_unmap_all(void *opaque, void *arg)
 {
     VFIOAppleDevice *adev = opaque;
 
@@ -209,9 +244,11 @@ static uint16_t vfio_apple_bdf(void *opaque)
 static const AppleDMAFunctionOps vfio_apple_function_ops = {
     .claim = vfio_apple_claim,
     .release = vfio_apple_release,
+    .bdf = vfio_apple_bdf,
+    .unresponsive = vfio_apple_unresponsive,
     .submit = vfio_apple_submit,
     .unmap_all = vfio_apple_unmap_all,
-    .bdf = vfio_apple_bdf,
+    .bus_master_off = vfio_apple_call_bus_master_off,
 };
 
 /*
@@ -404,8 +441,8 @@ static int vfio_apple_region_read(VFIODevice *vbasedev, uint8_t nr, off_t off,
         !vfio_apple_bar_range(adev, nr, off, size)) {
         return -EINVAL;
     }
-    if (adev->gone || (nr != VFIO_PCI_ROM_REGION_INDEX &&
-                       vfio_apple_gate_closed(adev))) {
+    if (vfio_apple_unreachable(adev) ||
+        (nr != VFIO_PCI_ROM_REGION_INDEX && vfio_apple_gate_closed(adev))) {
         memset(data, 0xff, size);
     } else {
         vfio_apple_read_device(adev, nr, off, size, data);
@@ -716,7 +753,7 @@ static void vfio_apple_reset(DeviceState *dev)
     VFIOAppleDevice *adev = VFIO_APPLE_PCI(dev);
     VFIOPCIDevice *vdev = VFIO_PCI_DEVICE(dev);
 
-    if (adev->gone) {
+    if (vfio_apple_unreachable(adev)) {
         return;
     }
     vfio_pci_pre_reset(vdev);
@@ -799,11 +836,16 @@ static uint64_t stat_host_calls(VFIOAppleDevice *adev)
 #define STAT_DMA(field) \
     static uint64_t stat_dma_##field(VFIOAppleDevice *adev) \
     { \
-        return adev->function ? adev->function->stats.field : 0; \
+        return adev->function ? \
+               qatomic_read(&adev->function->stats.field) : 0; \
     }
+STAT_DMA(doorbells)
+STAT_DMA(requests)
 STAT_DMA(maps)
 STAT_DMA(unmaps)
 STAT_DMA(map_failures)
+STAT_DMA(runs)
+STAT_DMA(timeouts)
 STAT_DMA(bytes)
 STAT_DMA(bytes_peak)
 STAT_DMA(mappings)
@@ -822,9 +864,16 @@ static const struct {
     { "stat-bus-master", stat_bus_master,
       "1 while bus mastering is on at the device" },
     { "stat-host-calls", stat_host_calls, "calls made to the host" },
+    { "stat-dma-doorbells", stat_dma_doorbells,
+      "request pages with a request for the function" },
+    { "stat-dma-requests", stat_dma_requests, "requests for the function" },
     { "stat-dma-maps", stat_dma_maps, "mappings made" },
     { "stat-dma-unmaps", stat_dma_unmaps, "mappings ended" },
     { "stat-dma-map-failures", stat_dma_map_failures, "mappings refused" },
+    { "stat-dma-runs", stat_dma_runs,
+      "pieces of memory in the mappings made" },
+    { "stat-dma-timeouts", stat_dma_timeouts,
+      "calls that the host has not answered in time" },
     { "stat-dma-bytes", stat_dma_bytes, "bytes mapped now" },
     { "stat-dma-bytes-peak", stat_dma_bytes_peak, "most bytes mapped" },
     { "stat-dma-mappings", stat_dma_mappings, "mappings now" },

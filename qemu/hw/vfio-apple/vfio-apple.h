@@ -4,10 +4,35 @@
  * vfio-apple-pci   a passed-through function: pci.c, config.c, irq.c
  * vfio-iommu-apple its container, which maps nothing: container.c
  * apple-dma-pci    the companion, through which the guest maps its memory
- *                  for functions: companion.c, companion-dma.c
+ *                  for functions: companion.c, companion-dma.c (requests),
+ *                  companion-host.c (calls to the host)
  *
- * All of it runs under the BQL, except the library's callbacks in irq.c and
- * pci.c, which say so.
+ * Locking.  All of it runs under the BQL, except
+ * - the library's callbacks in irq.c and pci.c, which say so;
+ * - a store to the doorbell, up to its last answer, unless the page has a
+ *   request that needs the BQL (op_needs_bql());
+ * - the thread of each function that calls the host (companion-host.c).
+ *
+ * These nest in this order; who has a later one never waits for an earlier:
+ *
+ *   BQL             registers, functions that come and go, claims, gates,
+ *                   generation, memory map
+ *   slot lock       a request page, from finding it to its answers: so one
+ *                   that is replaced or forgotten is not written to afterwards
+ *   ownership       of one function at a time: whether it is claimed or gone,
+ *                   its mappings, its batch, its calls to the host.  It is
+ *                   waited for with the BQL by whatever ends a claim: reset,
+ *                   release, unplug, removal, a change of the memory map
+ *   function lock   ownership itself, and what a call hands to the thread and
+ *                   back; held for moments
+ *   budget lock     what the functions of a companion use of the room that
+ *                   some of them share; held for moments
+ *
+ * Who waits for a host call has a slot lock or the BQL, and ownership, for at
+ * most host-timeout (and 0.2 ms per mapping when all of a function end): that is
+ * how long the others can wait.  A doorbell is one
+ * RCU read side critical section, as QEMU's dispatch makes it anyway: the
+ * functions it finds and the memory regions it lets go of don't end within.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -24,6 +49,8 @@
 #include "hw/qdev-properties-system.h"
 #include "hw/vfio/pci.h"
 #include "qemu/range.h"
+#include "qemu/rcu.h"
+#include "qemu/thread.h"
 #include "qom/object.h"
 #include "standard-headers/misc/apple_dma.h"
 
@@ -41,42 +68,103 @@ OBJECT_DECLARE_SIMPLE_TYPE(AppleDMADevice, APPLE_DMA_PCI)
  * Companion
  */
 
+/* A call to the host, without any lock.  arg is the function's.  0 or -errno. */
+typedef int AppleDMAHostCall(void *opaque, void *arg);
+
+typedef struct AppleDMASubmit {
+    struct vfa_dma_request *req;
+    size_t count;
+} AppleDMASubmit;
+
 /* What the companion asks of a function it manages. */
 typedef struct AppleDMAFunctionOps {
+    /* These are called under the BQL, by a thread that does not own it. */
+
     /* Open the gate.  Returns ADMA_OK or ADMA_E_*. */
     uint32_t (*claim)(void *opaque);
     /* Close the gate and turn bus mastering off.  Cannot fail. */
     void (*release)(void *opaque);
-    int (*submit)(void *opaque, struct vfa_dma_request *req, size_t count);
-    /* Ends all mappings, bus mastering off first.  0 or -errno. */
-    int (*unmap_all)(void *opaque);
     uint16_t (*bdf)(void *opaque);
+    /* The host does not answer: ask nothing of it while that is so. */
+    void (*unresponsive)(void *opaque, bool unresponsive);
+
+    AppleDMAHostCall *submit; /* arg: AppleDMASubmit */
+    /* Ends all mappings, bus mastering off first. */
+    AppleDMAHostCall *unmap_all;
+    AppleDMAHostCall *bus_master_off;
 } AppleDMAFunctionOps;
 
+/* Written by the owner, read by anyone: qatomic_read(). */
 typedef struct AppleDMAStats {
+    uint64_t doorbells;
+    uint64_t requests;
     uint64_t maps;
     uint64_t unmaps;
     uint64_t map_failures;
+    uint64_t runs;
+    uint64_t timeouts;
     uint64_t bytes;
     uint64_t bytes_peak;
     uint64_t mappings;
     uint64_t mappings_peak;
 } AppleDMAStats;
 
+static inline void apple_dma_stat_add(uint64_t *stat, int64_t n)
+{
+    qatomic_set(stat, *stat + n);
+}
+
+typedef struct AppleDMABatch AppleDMABatch; /* companion-dma.c */
+
 typedef struct AppleDMAFunction {
+    struct rcu_head rcu; /* first, as call_rcu() wants it */
     AppleDMADevice *companion;
     unsigned index;
     const char *name; /* owned by the function's device */
     const AppleDMAFunctionOps *ops;
-    void *opaque;
+    void *opaque;     /* the device, an Object: referenced */
     const struct vfa_device_info *info;
+
+    /* Written by the owner under the BQL: either is enough to read them. */
     bool claimed;
     bool gone;
+    bool detached;
+
+    /* The owner's. */
     uint64_t next_handle;
     GHashTable *mappings; /* handle -> AppleDMAMapping */
+    AppleDMABatch *batch; /* an unresponsive host's, until it answers */
     AppleDMAStats stats;
+
+    /* Under the companion's budget_lock.  Calls under way are included. */
+    bool sharing; /* has a quota */
+    uint64_t bytes_taken;
+    uint64_t mappings_taken;
+
+    QemuMutex lock;
+    /* Under lock. */
+    bool owned;
+    QemuCond disowned;
+    AppleDMAHostCall *call; /* until it has returned */
+    void *arg;
+    int ret;
+    QemuCond called, returned;
+    bool unresponsive;      /* written by the owner */
+    bool late;              /* a call that nobody waits for has returned */
+    bool quit;
+
+    /* Under the BQL. */
+    bool reported;
+    QEMUBH *bh;
+    QemuThread worker;
 } AppleDMAFunction;
 
+typedef struct AppleDMASlot {
+    QemuMutex lock;
+    hwaddr gpa; /* 0: none */
+} AppleDMASlot;
+
+#define APPLE_DMA_FEATURES (ADMA_F_CONGRUENT | ADMA_F_SHARING)
 #define APPLE_DMA_MAX_FUNCTIONS 256
 #define APPLE_DMA_MAX_SLOTS 512 /* one page per CPU of the largest machine */
 
@@ -90,21 +178,25 @@ struct AppleDMADevice {
     Error *migration_blocker;
     Error *unplug_blocker;
 
-    uint32_t granule;
+    uint32_t granule; /* constant once the machine runs */
+    uint32_t host_timeout; /* milliseconds */
     uint32_t generation;
     uint32_t driver_features;
     bool slot_bad;
     uint32_t slot_select;
     uint32_t slot_lo;
-    hwaddr slots[APPLE_DMA_MAX_SLOTS]; /* 0: none */
+    AppleDMASlot slots[APPLE_DMA_MAX_SLOTS];
 
     /*
      * An index keeps its meaning while the guest runs: one that was used is
-     * not given out again until the companion is reset.
+     * not given out again until the companion is reset.  Written under the
+     * BQL, read by doorbells with RCU.
      */
     AppleDMAFunction *functions[APPLE_DMA_MAX_FUNCTIONS];
     unsigned nr_functions;
     unsigned nr_present;
+
+    QemuMutex budget_lock;
 };
 
 /* The machine's companion, made on the root bus when that is still possible. */
@@ -119,16 +211,48 @@ void apple_dma_detach(AppleDMAFunction *f);
 /* The function or its host driver is gone: requests answer ADMA_E_GONE. */
 void apple_dma_function_gone(AppleDMAFunction *f);
 
-/* companion-dma.c: requests and mappings */
-void apple_dma_run_page(AppleDMADevice *s, unsigned slot);
+/*
+ * companion-dma.c: requests and mappings
+ *
+ * Runs the slot's page.  Returns false, having done nothing, when that takes
+ * the BQL and the caller does not have it.
+ */
+bool apple_dma_run_page(AppleDMADevice *s, unsigned slot);
 bool apple_dma_page_is_ram(hwaddr gpa);
 GHashTable *apple_dma_mappings_new(void);
-/* Ends all mappings.  The caller has turned bus mastering off. */
+AppleDMABatch *apple_dma_batch_new(void);
+void apple_dma_batch_free(AppleDMABatch *b);
+/* Ends all mappings.  The caller owns f and has turned bus mastering off. */
 void apple_dma_drop_mappings(AppleDMAFunction *f);
-/* Is all memory of all mappings still where it was? */
+/* Lets go of all memory.  The caller owns f; ret is what unmap_all said. */
+void apple_dma_forget_mappings(AppleDMAFunction *f, int ret);
+/* Is all memory of all mappings still where it was?  The caller owns f. */
 bool apple_dma_mappings_valid(AppleDMAFunction *f);
-/* Ends the claim if there is one, and all mappings. */
+/* A claimed function has a quota of what it shares. */
+void apple_dma_set_sharing(AppleDMAFunction *f, bool sharing);
+/* Ends the claim if there is one, and all mappings.  Under the BQL. */
 void apple_dma_end_claim(AppleDMAFunction *f, const char *why);
+
+/*
+ * companion-host.c: ownership, and calls to the host
+ *
+ * Deadlines are g_get_monotonic_time().
+ */
+int64_t apple_dma_deadline(AppleDMADevice *s);
+/* INT64_MAX waits for as long as the owners do, see above. */
+bool apple_dma_own(AppleDMAFunction *f, int64_t deadline);
+void apple_dma_disown(AppleDMAFunction *f);
+/*
+ * The caller owns f.  False when the function was unresponsive, or is now: then
+ * arg and what it points to stay with the call until it returns.
+ */
+bool apple_dma_host_call(AppleDMAFunction *f, AppleDMAHostCall *call,
+                         void *arg, int64_t deadline, int *ret);
+/* Owns f for one call.  -ETIMEDOUT when it is unresponsive. */
+int apple_dma_ask(AppleDMAFunction *f, AppleDMAHostCall *call, void *arg);
+void apple_dma_host_start(AppleDMAFunction *f);
+/* No call is under way.  f ends after the doorbells that may have found it. */
+void apple_dma_host_stop(AppleDMAFunction *f);
 
 /*
  * Configuration space of a function
@@ -172,6 +296,7 @@ typedef struct VFIOAppleIRQ {
     unsigned granted;
     unsigned available[VFA_IRQ_TYPES]; /* vectors the platform grants */
     bool intx_masked;
+    bool stale;            /* the host could not be told that it is off */
     uint64_t delivered;    /* atomic */
 } VFIOAppleIRQ;
 
@@ -203,6 +328,7 @@ struct VFIOAppleDevice {
     AppleDMAFunction *function;
     QEMUBH *gone_bh;
     bool gone;
+    bool unresponsive;         /* the host does not answer */
     bool bus_master;           /* as last set at the device */
 
     /* Closed while the function is not claimed: covers all of each BAR. */
@@ -221,6 +347,12 @@ struct VFIOAppleDevice {
 static inline VFIOAppleDevice *vfio_apple_from_vbasedev(VFIODevice *vbasedev)
 {
     return VFIO_APPLE_PCI(container_of(vbasedev, VFIOPCIDevice, vbasedev));
+}
+
+/* Nothing must be asked of the host. */
+static inline bool vfio_apple_unreachable(const VFIOAppleDevice *adev)
+{
+    return adev->gone || adev->unresponsive;
 }
 
 /* Bring the device's bus master bit in line with claim and command register. */
