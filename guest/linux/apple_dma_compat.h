@@ -21,9 +21,39 @@
  * Up to 6.11 any IOMMU support brings dev->dma_ops.  Later kernels only have
  * it with CONFIG_ARCH_HAS_DMA_OPS, which arm64 selects with CONFIG_XEN.
  */
-#if !defined(CONFIG_DMA_OPS) && !defined(CONFIG_ARCH_HAS_DMA_OPS)
-#error "this kernel has no per-device DMA operations: on arm64 it must be built with CONFIG_XEN"
+#if defined(CONFIG_DMA_OPS) || defined(CONFIG_ARCH_HAS_DMA_OPS)
+#define ADMA_HAVE_DMA_OPS 1
+#else
+#define ADMA_HAVE_DMA_OPS 0
 #endif
+
+static inline void adma_set_dma_ops(struct device *dev, const struct dma_map_ops *ops)
+{
+#if ADMA_HAVE_DMA_OPS
+	dev->dma_ops = ops;
+#endif
+}
+
+static inline const struct dma_map_ops *adma_dma_ops(struct device *dev)
+{
+#if ADMA_HAVE_DMA_OPS
+	return dev->dma_ops;
+#else
+	return NULL;
+#endif
+}
+
+/* Calls to synchronise can be left out; the kernel looks before it calls. */
+static inline void adma_set_skip_sync(struct device *dev, bool skip)
+{
+#ifdef CONFIG_DMA_NEED_SYNC
+#ifdef ADMA_HAVE_SKIP_SYNC_ACCESSOR
+	dev_assign_dma_skip_sync(dev, skip);
+#else
+	dev->dma_skip_sync = skip;
+#endif
+#endif
+}
 
 /* A guest IOMMU translates the device's addresses: nothing of ours would be asked, or its answer would be translated again. */
 static inline bool adma_behind_iommu(struct device *dev)

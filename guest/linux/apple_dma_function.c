@@ -120,6 +120,7 @@ static int stats_show(struct seq_file *s, void *unused)
 	struct adma_function *fn = s->private;
 
 	seq_printf(s, "function %u\nclaimed %d\nbound %d\n", fn->index, fn->claimed, fn->bound);
+	seq_printf(s, "backend %s\npremapped %llu\n", adma_backend_name(fn), adma_premap_bytes(fn));
 	seq_printf(s, "iova_first %#llx\niova_last %#llx\n", fn->iova_first, fn->iova_last);
 	adma_table_show(&fn->table, s);
 	return 0;
@@ -237,17 +238,17 @@ void adma_function_bind(struct adma_function *fn)
 	__module_get(THIS_MODULE);
 	fn->bound = true;
 	adma_force_coherent(dev);
-	/* Without a claim they only fail, which is what a driver needs to hear. */
-	dev->dma_ops = &fn->ops;
+	/* Without a claim there are no addresses, which is what a driver needs to hear. */
+	adma_backend_install(fn);
 }
 
 void adma_function_unbind(struct adma_function *fn, bool released)
 {
 	unsigned int left;
 
-	/* After a failed probe, managed allocations are freed through the ops, later than this. */
-	if (released && fn->pdev->dev.dma_ops == &fn->ops)
-		fn->pdev->dev.dma_ops = NULL;
+	/* After a failed probe, managed allocations are freed through the backend, later than this. */
+	if (released)
+		adma_backend_remove(fn);
 	if (!fn->bound)
 		return;
 	fn->bound = false;
@@ -264,6 +265,7 @@ void adma_function_destroy(struct adma_function *fn)
 	debugfs_remove(fn->debugfs);
 	adma_function_unbind(fn, true);
 	request_simple(fn, ADMA_OP_RELEASE);
+	adma_premap_forget(fn);
 	adma_table_destroy(&fn->table);
 	pci_dev_put(fn->pdev);
 	kfree(fn);

@@ -308,9 +308,12 @@ static int __init adma_init(void)
 	err = adma_frames_init();
 	if (err)
 		goto debugfs;
-	err = bus_register_notifier(&pci_bus_type, &bus_notifier);
+	err = adma_premap_init();
 	if (err)
 		goto frames;
+	err = bus_register_notifier(&pci_bus_type, &bus_notifier);
+	if (err)
+		goto premap;
 	err = register_pm_notifier(&power_notifier);
 	if (err)
 		goto bus;
@@ -323,6 +326,8 @@ power:
 	unregister_pm_notifier(&power_notifier);
 bus:
 	bus_unregister_notifier(&pci_bus_type, &bus_notifier);
+premap:
+	adma_premap_exit();
 frames:
 	adma_frames_exit();
 debugfs:
@@ -338,6 +343,8 @@ static void __exit adma_exit(void)
 	/* Removals under way still need the notifier. */
 	destroy_workqueue(adma_wq);
 	bus_unregister_notifier(&pci_bus_type, &bus_notifier);
+	adma_redirect_disable();
+	adma_premap_exit();
 	adma_frames_exit();
 	debugfs_remove_recursive(debugfs_root);
 }

@@ -20,7 +20,9 @@
 
 static struct adma_function *function_of(struct device *dev)
 {
-	return container_of(dev->dma_ops, struct adma_function, ops);
+	const struct dma_map_ops *ops = adma_dma_ops(dev);
+
+	return ops ? container_of(ops, struct adma_function, ops) : adma_redirect_function(dev);
 }
 
 static u64 dma_limit(struct device *dev, u64 mask)

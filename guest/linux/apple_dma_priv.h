@@ -10,13 +10,18 @@
  *     struct adma_function    one managed function (apple_dma_function.c)
  *       struct adma_table       what is mapped for it (apple_dma_frames.c)
  *         struct frame_index      and for whom (frame_index.c)
- *       struct dma_map_ops      what its driver calls (apple_dma_ops.c)
+ *       struct dma_map_ops      what its driver calls (apple_dma_ops.c), one way or another
+ *                               (apple_dma_backend.c, apple_dma_redirect.c), unless the kernel
+ *                               does it alone (apple_dma_premap.c)
  *
  * A map or unmap that needs no host takes no lock: frame_index.c says how.
  * Locks, in the order in which they nest:
  *
  *   device_lock of a function	the driver core; held around our bus notifier
  *   memory hot-plug		the core's; held around our memory notifier
+ *   premaps_lock		list of functions all memory is mapped for; held while it is mapped,
+ *				and by our memory notifiers
+ *   redirect_lock		which functions' calls are redirected; held while ftrace is asked to
  *   tables_lock		list of tables, and each one's being there; held while idle mappings of
  *				memory that goes away are ended
  *   adma_lock			list of companions and their lists of functions; never held while
@@ -171,8 +176,18 @@ struct adma_companion {
 	struct dentry *debugfs;
 };
 
+enum adma_backend {
+	ADMA_NO_BACKEND,
+	ADMA_RANGE_MAP,
+	ADMA_OPS,
+	ADMA_REDIRECT,
+};
+
+struct adma_premap;
+
 struct adma_function {
 	struct dma_map_ops ops;		/* dev->dma_ops of the function; finds us again */
+	struct hlist_node redirected;	/* redirect_lock, RCU */
 	struct list_head node;		/* adma_lock */
 	struct adma_companion *companion;
 	struct pci_dev *pdev;		/* counted */
@@ -181,7 +196,9 @@ struct adma_function {
 	/* The rest is written under device_lock of the function, while no driver uses it. */
 	u32 generation;			/* of the companion, when we last knew the claim to be good */
 	bool claimed;
-	bool bound;			/* a driver uses the ops; we hold a reference on the module for it */
+	bool bound;			/* a driver uses the backend; we hold a reference on the module for it */
+	enum adma_backend backend;	/* the last driver's */
+	struct adma_premap *premap;	/* NULL: none */
 	u64 iova_first;
 	u64 iova_last;
 	u64 bytes_max;
@@ -210,5 +227,44 @@ void adma_function_destroy(struct adma_function *fn);
 
 /* apple_dma_ops.c */
 extern const struct dma_map_ops adma_ops;
+
+/* apple_dma_backend.c: how a driver's requests reach us, or need not. */
+
+/* A driver is about to be probed.  May sleep; the caller holds device_lock of the function. */
+void adma_backend_install(struct adma_function *fn);
+/* No driver is left. */
+void adma_backend_remove(struct adma_function *fn);
+const char *adma_backend_name(const struct adma_function *fn);
+
+/* apple_dma_premap.c: all of the guest's RAM, mapped once. */
+
+int adma_premap_init(void);
+void adma_premap_exit(void);
+/* True: the kernel's own DMA works for the function.  May sleep, as may the next two. */
+bool adma_premap_start(struct adma_function *fn);
+/* False: the host was too busy to end it; then it is there still, and can be tried again. */
+bool adma_premap_stop(struct adma_function *fn);
+/* The host has ended everything the function had mapped. */
+void adma_premap_forget(struct adma_function *fn);
+u64 adma_premap_bytes(const struct adma_function *fn);
+
+/* apple_dma_redirect.c: operations for kernels that have no dev->dma_ops. */
+#ifdef ADMA_HAVE_REDIRECT
+/* From now on the DMA API can be redirected.  0, or a negative errno after saying why not. */
+int adma_redirect_enable(void);
+/* No function is redirected. */
+void adma_redirect_disable(void);
+void adma_redirect_add(struct adma_function *fn);
+/* Also when it is not redirected. */
+void adma_redirect_remove(struct adma_function *fn);
+/* In the middle of a redirected call. */
+struct adma_function *adma_redirect_function(struct device *dev);
+#else
+static inline int adma_redirect_enable(void) { return -EOPNOTSUPP; }
+static inline void adma_redirect_disable(void) { }
+static inline void adma_redirect_add(struct adma_function *fn) { }
+static inline void adma_redirect_remove(struct adma_function *fn) { }
+static inline struct adma_function *adma_redirect_function(struct device *dev) { return NULL; }
+#endif
 
 #endif

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The guest module for stock Debian kernels, and what those kernels boot with in the tests and the demo:
-# $(B)/kernels/VERSION, $(B)/guest/VERSION/apple_dma.ko, $(B)/guest/VERSION/initramfs.gz
+# $(B)/kernels/VERSION, $(B)/guest/VERSION/apple_dma.ko, $(B)/guest/VERSION/initramfs.gz; the version debug is the kernel of
+# scripts/build-kernel.sh, which has no dev->dma_ops and checks itself.
 
-GUEST_KERNELS := 6.1 6.12
+GUEST_KERNELS := 6.1 6.12 debug
 GUEST_SRCS := $(wildcard guest/linux/*.[ch] guest/linux/Kbuild) abi/apple_dma.h
 GUEST_DMATEST_SRCS := $(wildcard tests/guest/dmatest/*.[ch] tests/guest/dmatest/Kbuild)
 GUEST_INIT := $(wildcard tests/e2e/guest/*)
@@ -12,6 +13,11 @@ GUEST_INITRAMFS := $(GUEST_KERNELS:%=$(B)/guest/%/initramfs.gz)
 $(B)/kernels/%/release: | $(DEPS)
 	@mkdir -p $(B)/kernels
 	B=$(B) flock $(B)/kernels scripts/fetch-kernel.sh $(subst -, ,$*)
+
+# Not the archive's: built here.
+$(B)/kernels/debug/release: scripts/build-kernel.sh tests/e2e/kernel.config | $(DEPS)
+	@mkdir -p $(B)/kernels
+	B=$(B) flock $(B)/kernels scripts/build-kernel.sh
 
 $(B)/guest/%/apple_dma.ko: $(GUEST_SRCS) scripts/build-module.sh | $(B)/kernels/%/release
 	B=$(B) scripts/build-module.sh $* guest/linux $(@D)/apple_dma

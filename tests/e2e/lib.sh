@@ -110,6 +110,7 @@ END
 
 # start_vm KERNEL SCENARIO MACHINE [macsim options] -- [run options] [-- QEMU arguments]
 # nowatchdog: a host that stalls is no fault of the guest.
+# premap=off: guests are small here, so that all their memory would be mapped once, and nothing be left to test.
 # The machine runs in the background; $tmp/console is its console, $tmp/log what the programs say.
 start_vm()
 {
@@ -127,7 +128,7 @@ start_vm()
 	"$B/macsim/bin/macsim" "${sets[@]}" --report "$tmp/report.json" "$machine" -- \
 		${e2e_wrapper:-} "$B/cli/vfio-apple" run ${e2e_devices:---device 03:00.0} --accel tcg \
 		--kernel "$B/kernels/$kernel/vmlinuz" --initrd "$B/guest/$kernel/initramfs.gz" \
-		--append "console=ttyAMA0 quiet nowatchdog panic=-1 scenario=$scenario ${e2e_append:-}" \
+		--append "console=ttyAMA0 quiet nowatchdog panic=-1 scenario=$scenario ${e2e_module:-apple_dma.premap=off} ${e2e_append:-}" \
 		--memory "${e2e_memory:-512M}" --cpus "${e2e_cpus:-2}" "${options[@]}" \
 		</dev/null >"$tmp/console" 2>"$tmp/log" &
 	vm_pid=$!

@@ -62,8 +62,18 @@ drivers()
 # parameter NAME: its value on the kernel's command line.
 parameter() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 
+# insert [OPTION=VALUE]...: the module, with the options of the kernel command line (apple_dma.OPTION=VALUE) before these.
+insert() { insmod /apple_dma.ko $(tr ' ' '\n' </proc/cmdline | sed -n 's/^apple_dma\.//p') "$@"; }
+
+# What a kernel says when it finds something wrong, with its checks of locks, contexts and DMA as well, where it has them.
+complaints() { dmesg | grep -E 'WARNING|BUG:|INFO: (possible|inconsistent|trying|task)|Call trace|DMA-API: [^ ]* [0-9a-f]{4}:|UBSAN|ODEBUG'; }
+check_kernel()
+{
+	check "the kernel has not complained" not complaints
+}
+
 disk=/dev/nvme0n1
-load() { insmod /apple_dma.ko && wait_for 15 test -b $disk; }
+load() { insert "$@" && wait_for 15 test -b $disk; }
 drop_caches() { echo 3 >/proc/sys/vm/drop_caches; }
 
 # The disk carries files/ and files.sha256, which lists them.

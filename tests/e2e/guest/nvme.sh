@@ -15,6 +15,7 @@ if [ -e /mnt/rebooted ]; then
 	umount /mnt
 	check "and the file system is clean" mount -t ext4 $disk /mnt
 	umount /mnt
+	check_kernel
 	return
 fi
 
@@ -25,6 +26,8 @@ check "all queues busy: what was written is what is read" busy
 check "four I/O queues are in use" sh -c 'test $(ls -d /sys/block/nvme0n1/mq/* | wc -l) -eq 4'
 check "requests within one frame share a mapping" test "$(stat_of hits)" -gt 0
 check "no mapping failed" test "$(stat_of failures)" -eq 0
+expected=$(sed -n 's/.*\<backend_is=\([a-z_]*\).*/\1/p' /proc/cmdline)
+check "requests reach the host by way of: ${expected:=ops}" test "$(stat_of backend)" = "$expected"
 
 check "function-level reset through the driver" sh -c "echo 1 >/sys/bus/pci/devices/$bdf/reset"
 check "contents are right after the reset" verify
@@ -40,6 +43,7 @@ check "no driver is bound without apple_dma" not sh -c "echo $bdf >$nvme/bind"
 check "reloaded: the driver is probed again by itself" load
 check "the disk can be mounted again" mount -t ext4 $disk /mnt
 check "contents are right after the reload" verify
+check_kernel
 
 touch /mnt/rebooted
 sync
