@@ -6,7 +6,7 @@ e2e_devices="--device 08:00.0"
 
 for mode in default strict; do
 	guest_prefix="$mode: "
-	[ $mode = default ] || e2e_append="dma_mode=$mode"
+	[ $mode = default ] || e2e_append="apple_dma.mode=$mode"
 	MACSIM_DISK=$(new_disk) run_vm 150 6.12 ahci ahci
 	check_machine
 	check_file_system

@@ -10,7 +10,7 @@ check_machine 0
 check_machine 1
 check "registers that act on access were never mapped" test "$(report functions 0 bars 0 was_mapped)" = False
 guest_prefix="strict: "
-e2e_append="dma_mode=strict megabytes=2" run_vm 200 6.12 nic nic
+e2e_append="apple_dma.mode=strict megabytes=2" run_vm 200 6.12 nic nic
 check_machine 0
 check_machine 1
 done_testing

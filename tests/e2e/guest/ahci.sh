@@ -8,8 +8,8 @@ for d in /sys/bus/pci/devices/*; do
 done
 there() { wait_for 30 test -b $disk; }
 
-mode=$(parameter dma_mode)
-insmod /apple_dma.ko ${mode:+mode=$mode}
+mode=$(parameter apple_dma.mode)
+insert
 check "Debian's drivers load" drivers ahci sd_mod
 check "the disk is found" there
 check "with native command queueing" test "$(cat /sys/block/sda/device/queue_depth)" -ge 31

@@ -41,8 +41,8 @@ there() { fetch nsenter -n/proc/$namespace/ns/net wget -q -O /tmp/arrived http:/
 back() { fetch wget -q -O /tmp/arrived http://10.0.0.2:5000/sent; }
 both() { there && back; }
 
-mode=$(parameter dma_mode)
-insmod /apple_dma.ko ${mode:+mode=$mode}
+mode=$(parameter apple_dma.mode)
+insert
 unshare -n sleep 100000 &
 namespace=$!
 sleep 0.2
