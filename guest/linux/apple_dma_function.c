@@ -171,6 +171,12 @@ void adma_function_lost(struct adma_function *fn)
 
 /* What is kept for a driver */
 
+static void start_pools(struct adma_function *fn)
+{
+	adma_bounce_start(fn);
+	adma_coherent_start(fn);
+}
+
 static void stop_pools(struct adma_function *fn)
 {
 	adma_bounce_stop(fn);
@@ -270,10 +276,9 @@ void adma_function_bind(struct adma_function *fn)
 	fn->bound = true;
 	adma_force_coherent(dev);
 	adma_force_sync(dev);
-	adma_bounce_start(fn);
-	adma_coherent_start(fn);
 	/* Without a claim they only fail, which is what a driver needs to hear. */
 	dev->dma_ops = &fn->ops;
+	start_pools(fn);
 }
 
 void adma_function_unbind(struct adma_function *fn, bool released)

@@ -67,6 +67,9 @@ SAN_TESTS += $(BOUNCE_TESTS)
 .PHONY: fuzz-frames
 fuzz-frames: $(B)/tests/unit/fuzz_frame_index
 	$< $(or $(OPERATIONS),100000000) $(or $(SEED),1)
+.PHONY: fuzz-bounce
+fuzz-bounce: $(B)/tests/unit/test_bounce_pool
+	OPERATIONS=$(or $(OPERATIONS),10000000) SEED=$(or $(SEED),1) $<
 
 # What a hit costs.
 $(B)/bench/frames.o: CPPFLAGS := $(FRAMES_CPPFLAGS)

@@ -351,14 +351,16 @@ static void step(uint8_t *arena)
 
 static void random_use_agrees_with_model(void **state)
 {
+	const char *seed = getenv("SEED"), *operations = getenv("OPERATIONS");
+	unsigned long steps = operations ? strtoul(operations, NULL, 0) : 40000;
 	uint8_t *arena = aligned_alloc(BP_ALIGN, ARENA);
 	struct bp_counters c;
 
 	(void)state;
-	noise_state = 0x9e3779b97f4a7c15;
+	noise_state = 0x9e3779b97f4a7c15 * (seed ? strtoul(seed, NULL, 0) | 1 : 1);
 	fill(arena, ARENA);
 	memset(buffers, 0, sizeof(buffers));
-	for (unsigned i = 0; i < 40000; i++)
+	for (unsigned long i = 0; i < steps; i++)
 		step(arena);
 	for (unsigned i = 0; i < BUFFERS; i++) {
 		if (!buffers[i].address)
