@@ -67,6 +67,25 @@ static inline bool adma_behind_iommu(struct device *dev)
 #endif
 }
 
+/* What is mapped with one of these is not for copies. */
+#ifdef DMA_ATTR_REQUIRE_COHERENT
+#define ADMA_ATTRS_NO_COPY	(DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_REQUIRE_COHERENT)
+#else
+#define ADMA_ATTRS_NO_COPY	DMA_ATTR_SKIP_CPU_SYNC
+#endif
+
+/*
+ * Later kernels skip the sync operations altogether where an earlier driver of
+ * the device needed none; with those of ours they matter.  Who sets a DMA mask
+ * has the core look again, the others do not.
+ */
+static inline void adma_force_sync(struct device *dev)
+{
+#ifdef ADMA_HAVE_RESET_NEED_SYNC
+	dma_reset_need_sync(dev);
+#endif
+}
+
 /* DMA of the host is coherent whatever the firmware tables say. */
 static inline void adma_force_coherent(struct device *dev)
 {

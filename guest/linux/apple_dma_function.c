@@ -123,6 +123,8 @@ static int stats_show(struct seq_file *s, void *unused)
 	seq_printf(s, "backend %s\npremapped %llu\n", adma_backend_name(fn), adma_premap_bytes(fn));
 	seq_printf(s, "iova_first %#llx\niova_last %#llx\n", fn->iova_first, fn->iova_last);
 	adma_table_show(&fn->table, s);
+	adma_bounce_show(fn, s);
+	adma_coherent_show(fn, s);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
@@ -168,6 +170,38 @@ void adma_function_lost(struct adma_function *fn)
 	queue_work(adma_wq, &loss->work);
 }
 
+/* What is kept for a driver */
+
+static void start_pools(struct adma_function *fn)
+{
+	adma_bounce_start(fn);
+	adma_coherent_start(fn);
+}
+
+static void stop_pools(struct adma_function *fn)
+{
+	adma_bounce_stop(fn);
+	adma_coherent_stop(fn);
+}
+
+/*
+ * A driver whose probe has failed frees what the driver core manages for it
+ * right after we hear of the failure, still under device_lock.
+ */
+static void leftovers_work(struct work_struct *work)
+{
+	struct adma_function *fn = container_of(to_delayed_work(work), struct adma_function, leftovers);
+
+	/* Whoever holds the lock may be waiting for us. */
+	if (!device_trylock(&fn->pdev->dev)) {
+		queue_delayed_work(adma_wq, &fn->leftovers, HZ / 10);
+		return;
+	}
+	if (!fn->bound && !fn->pdev->dev.driver)
+		stop_pools(fn);
+	device_unlock(&fn->pdev->dev);
+}
+
 /* Life of a function */
 
 struct adma_function *adma_function_create(struct adma_companion *companion, u32 index, struct pci_dev *pdev)
@@ -182,6 +216,8 @@ struct adma_function *adma_function_create(struct adma_companion *companion, u32
 	fn->companion = companion;
 	fn->pdev = pci_dev_get(pdev);
 	fn->index = index;
+	adma_coherent_init(fn);
+	INIT_DELAYED_WORK(&fn->leftovers, leftovers_work);
 
 	if (!device_link_add(&pdev->dev, &companion->pdev->dev, DL_FLAG_AUTOPROBE_CONSUMER)) {
 		pci_err(pdev, "cannot be made to depend on %s: it stays unusable\n", pci_name(companion->pdev));
@@ -217,6 +253,8 @@ void adma_function_bind(struct adma_function *fn)
 	if (to_pci_driver(dev->driver)->driver_managed_dma || fn->bound)
 		return;
 
+	cancel_delayed_work_sync(&fn->leftovers);
+	stop_pools(fn);
 	/* The function may have been replaced or reset behind our back since the last driver. */
 	if (fn->claimed && fn->generation != adma_channel_read(&fn->companion->ch, ADMA_REG_GENERATION)) {
 		unsigned int bdf;
@@ -240,6 +278,10 @@ void adma_function_bind(struct adma_function *fn)
 	adma_force_coherent(dev);
 	/* Without a claim there are no addresses, which is what a driver needs to hear. */
 	adma_backend_install(fn);
+	if (fn->backend == ADMA_OPS || fn->backend == ADMA_REDIRECT) {
+		adma_force_sync(dev);
+		start_pools(fn);
+	}
 }
 
 void adma_function_unbind(struct adma_function *fn, bool released)
@@ -247,12 +289,17 @@ void adma_function_unbind(struct adma_function *fn, bool released)
 	unsigned int left;
 
 	/* After a failed probe, managed allocations are freed through the backend, later than this. */
-	if (released)
+	if (released) {
+		cancel_delayed_work_sync(&fn->leftovers);
 		adma_backend_remove(fn);
+		stop_pools(fn);
+	}
 	if (!fn->bound)
 		return;
 	fn->bound = false;
-	if (released) {
+	if (!released) {
+		queue_delayed_work(adma_wq, &fn->leftovers, HZ / 10);
+	} else {
 		left = adma_table_clear(&fn->table);
 		if (left)
 			pci_warn(fn->pdev, "its driver left %u DMA mappings behind, now removed\n", left);

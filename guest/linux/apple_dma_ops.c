@@ -4,9 +4,9 @@
  *
  * Every address a driver gets was picked by the host; on any failure it gets
  * an error, never an untranslated address.  Memory is coherent, so there is
- * nothing to synchronise: the sync operations stay NULL, which lets the core
- * skip them altogether.  get_merge_boundary stays NULL as well: merging
- * segments would need mappings that no other request can share.
+ * nothing to synchronise but copies (apple_dma_bounce.c), which are recognised
+ * by their address.  get_merge_boundary stays NULL: merging segments would need
+ * mappings that no other request can share.
  */
 
 #include <linux/gfp.h>
@@ -45,18 +45,31 @@ static dma_addr_t address(struct adma_function *fn, const struct fi_want *w, phy
 	return fi_address(&fn->table.index, w->iova) + (phys & ((1ULL << fn->companion->ch.granule_shift) - 1));
 }
 
-static void put(struct adma_function *fn, struct fi_dying *dying, dma_addr_t addr, size_t size)
+/* copy: what the device wrote, if it is a copy. */
+static void put(struct adma_function *fn, struct fi_dying *dying, dma_addr_t addr, size_t size, bool copy)
 {
-	if (!adma_table_put(&fn->table, dying, addr, size))
+	struct bounce_pool *pool = &fn->bounce.pool;
+	bool good;
+
+	if (bp_spans(pool, addr) && bp_holds(pool, addr))
+		good = bp_unmap(pool, addr, size, copy);
+	else
+		good = adma_table_put(&fn->table, dying, addr, size);
+	if (!good)
 		dev_err_ratelimited(&fn->pdev->dev, "its driver unmaps %pad+%#zx, which is not mapped like that\n",
 				    &addr, size);
 }
 
-static void put_one(struct adma_function *fn, dma_addr_t addr, size_t size)
+static bool copies_back(unsigned long attrs)
+{
+	return !(attrs & DMA_ATTR_SKIP_CPU_SYNC);
+}
+
+static void put_one(struct adma_function *fn, dma_addr_t addr, size_t size, unsigned long attrs)
 {
 	struct fi_dying dying = { .count = 0 };
 
-	put(fn, &dying, addr, size);
+	put(fn, &dying, addr, size, copies_back(attrs));
 	adma_table_put_done(&fn->table, &dying);
 }
 
@@ -77,37 +90,100 @@ static void report_failure(struct adma_function *fn, size_t size, int err, bool 
 		dev_warn_ratelimited(&fn->pdev->dev, "cannot map %zu bytes for DMA: error %d\n", size, err);
 }
 
-/* One contiguous piece of RAM. */
-static dma_addr_t map_range(struct device *dev, phys_addr_t phys, size_t size, u64 mask, bool natural, bool quiet)
+void adma_put_range(struct adma_function *fn, dma_addr_t addr, size_t size)
 {
-	struct adma_function *fn = function_of(dev);
+	struct fi_dying dying = { .count = 0 };
+
+	adma_table_put(&fn->table, &dying, addr, size);
+	adma_table_put_done(&fn->table, &dying);
+}
+
+int adma_get_range(struct adma_function *fn, phys_addr_t phys, size_t size, u64 limit, bool natural, dma_addr_t *addr)
+{
 	struct fi_want w;
-	dma_addr_t addr;
 	int err;
 
-	if (!fn->claimed || !size || size > fn->bytes_max) {
-		report_failure(fn, size, fn->claimed ? -EINVAL : -EACCES, quiet);
-		return DMA_MAPPING_ERROR;
-	}
+	if (!fn->claimed)
+		return -EACCES;
+	if (!size || size > fn->bytes_max)
+		return -EINVAL;
 	w = want(fn, phys, size);
 	w.natural = natural;
 	err = adma_table_get(&fn->table, &w, 1);
-	if (err) {
-		report_failure(fn, size, err, quiet);
-		return DMA_MAPPING_ERROR;
-	}
-	addr = address(fn, &w, phys);
-	if (addr + size - 1 > dma_limit(dev, mask)) {
-		put_one(fn, addr, size);
-		report_failure(fn, size, -ERANGE, quiet);
-		return DMA_MAPPING_ERROR;
-	}
-	return addr;
+	if (err)
+		return err;
+	*addr = address(fn, &w, phys);
+	if (*addr + size - 1 <= limit)
+		return 0;
+	adma_put_range(fn, *addr, size);
+	return -ERANGE;
 }
 
-static bool quiet(unsigned long attrs)
+static bool is_no_room(int err)
 {
-	return attrs & DMA_ATTR_NO_WARN;
+	return err == -ENOMEM || err == -ENOSPC;
+}
+
+/* How a driver maps. */
+struct streaming {
+	struct adma_function *fn;
+	enum dma_data_direction dir;
+	unsigned long attrs;
+	u64 limit;
+};
+
+static struct streaming streaming(struct device *dev, enum dma_data_direction dir, unsigned long attrs)
+{
+	return (struct streaming){
+		.fn = function_of(dev),
+		.dir = dir,
+		.attrs = attrs,
+		.limit = dma_limit(dev, *dev->dma_mask),
+	};
+}
+
+/* Copied rather than mapped, if it may be. */
+static bool copied(const struct streaming *s, phys_addr_t phys, size_t size, dma_addr_t *addr)
+{
+	return adma_bounce_short(s->fn) && adma_bounce_may(s->fn, phys, size, s->dir, s->attrs) &&
+	       adma_bounce_prefers(s->fn, phys, size) &&
+	       adma_bounce_map(s->fn, phys, size, s->dir, s->limit, addr);
+}
+
+/* There was no room for it, and there will be none for a moment: copied if it may be. */
+static int copied_at_last(const struct streaming *s, phys_addr_t phys, size_t size, dma_addr_t *addr, int err)
+{
+	adma_bounce_no_room(s->fn);
+	if (!adma_bounce_may(s->fn, phys, size, s->dir, s->attrs))
+		return err;
+	if (adma_bounce_map(s->fn, phys, size, s->dir, s->limit, addr))
+		return 0;
+	atomic64_inc(&s->fn->bounce.refusals);
+	return err;
+}
+
+static int map_one(const struct streaming *s, phys_addr_t phys, size_t size, dma_addr_t *addr)
+{
+	int err;
+
+	if (copied(s, phys, size, addr))
+		return 0;
+	err = adma_get_range(s->fn, phys, size, s->limit, false, addr);
+	return is_no_room(err) ? copied_at_last(s, phys, size, addr, err) : err;
+}
+
+/* One contiguous piece of RAM. */
+static dma_addr_t map_range(struct device *dev, phys_addr_t phys, size_t size, enum dma_data_direction dir,
+			    unsigned long attrs)
+{
+	const struct streaming s = streaming(dev, dir, attrs);
+	dma_addr_t addr;
+	int err = map_one(&s, phys, size, &addr);
+
+	if (!err)
+		return addr;
+	report_failure(s.fn, size, err, attrs & DMA_ATTR_NO_WARN);
+	return DMA_MAPPING_ERROR;
 }
 
 #ifdef ADMA_HAVE_MAP_PHYS
@@ -117,13 +193,13 @@ static dma_addr_t op_map_phys(struct device *dev, phys_addr_t phys, size_t size,
 	/* Another device's registers: the host cannot map them. */
 	if (attrs & DMA_ATTR_MMIO)
 		return DMA_MAPPING_ERROR;
-	return map_range(dev, phys, size, *dev->dma_mask, false, quiet(attrs));
+	return map_range(dev, phys, size, dir, attrs);
 }
 
 static void op_unmap_phys(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir,
 			  unsigned long attrs)
 {
-	put_one(function_of(dev), addr, size);
+	put_one(function_of(dev), addr, size, attrs);
 }
 #else
 static dma_addr_t op_map_page(struct device *dev, struct page *page, unsigned long offset, size_t size,
@@ -131,13 +207,13 @@ static dma_addr_t op_map_page(struct device *dev, struct page *page, unsigned lo
 {
 	if (is_pci_p2pdma_page(page))
 		return DMA_MAPPING_ERROR;
-	return map_range(dev, page_to_phys(page) + offset, size, *dev->dma_mask, false, quiet(attrs));
+	return map_range(dev, page_to_phys(page) + offset, size, dir, attrs);
 }
 
 static void op_unmap_page(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir,
 			  unsigned long attrs)
 {
-	put_one(function_of(dev), addr, size);
+	put_one(function_of(dev), addr, size, attrs);
 }
 
 /*
@@ -151,65 +227,102 @@ static dma_addr_t op_map_resource(struct device *dev, phys_addr_t phys, size_t s
 }
 #endif
 
-static void unmap_entries(struct adma_function *fn, struct scatterlist *sgl, int nents)
+/* Entries without an address were not mapped. */
+static void unmap_entries(struct adma_function *fn, struct scatterlist *sgl, int nents, bool copy)
 {
 	struct fi_dying dying = { .count = 0 };
 	struct scatterlist *sg;
 	int i;
 
 	for_each_sg(sgl, sg, nents, i)
-		put(fn, &dying, sg_dma_address(sg), sg_dma_len(sg));
+		if (sg_dma_address(sg) != DMA_MAPPING_ERROR)
+			put(fn, &dying, sg_dma_address(sg), sg_dma_len(sg), copy);
 	adma_table_put_done(&fn->table, &dying);
 }
 
-/* All the misses of ADMA_BATCH entries share a doorbell, and those of small ones a mapping. */
+/*
+ * At most ADMA_BATCH entries: their misses share a doorbell, and those of small
+ * ones a mapping.  When there is no room for all of them, each is on its own.
+ * The caller unmaps what has an address.
+ */
+static int map_batch(const struct streaming *s, struct scatterlist *first, int nents, bool packed)
+{
+	struct fi_want wants[ADMA_BATCH];
+	struct scatterlist *sg;
+	int count = 0, err = 0, late, i;
+
+	for_each_sg(first, sg, nents, i) {
+		sg_dma_len(sg) = sg->length;
+		if (copied(s, sg_phys(sg), sg->length, &sg_dma_address(sg)))
+			continue;
+		sg_dma_address(sg) = DMA_MAPPING_ERROR;
+		wants[count] = want(s->fn, sg_phys(sg), sg->length);
+		wants[count++].packed = packed;
+	}
+	if (count)
+		err = adma_table_get(&s->fn->table, wants, count);
+	if (is_no_room(err))
+		adma_bounce_no_room(s->fn);
+	count = 0;
+	for_each_sg(first, sg, nents, i) {
+		if (sg_dma_address(sg) != DMA_MAPPING_ERROR)
+			continue;
+		if (!err) {
+			sg_dma_address(sg) = address(s->fn, &wants[count++], sg_phys(sg));
+			continue;
+		}
+		late = is_no_room(err) ? map_one(s, sg_phys(sg), sg->length, &sg_dma_address(sg)) : err;
+		if (late) {
+			sg_dma_address(sg) = DMA_MAPPING_ERROR;
+			return late;
+		}
+	}
+	for_each_sg(first, sg, nents, i)
+		if (sg_dma_address(sg) + sg->length - 1 > s->limit)
+			return -ERANGE;
+	return 0;
+}
+
+static int check_entries(struct scatterlist *sgl, int nents, size_t *bytes)
+{
+	struct scatterlist *sg;
+	int i;
+
+	*bytes = 0;
+	for_each_sg(sgl, sg, nents, i) {
+		if (is_pci_p2pdma_page(sg_page(sg)))
+			return -EREMOTEIO;
+		if (!sg->length)
+			return -EINVAL;
+		*bytes += sg->length;
+	}
+	return 0;
+}
+
 static int op_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir,
 		     unsigned long attrs)
 {
-	struct adma_function *fn = function_of(dev);
-	u64 limit = dma_limit(dev, *dev->dma_mask);
-	struct fi_want wants[ADMA_BATCH];
+	const struct streaming s = streaming(dev, dir, attrs);
 	struct scatterlist *sg, *first = sgl;
-	size_t bytes = 0;
-	int mapped = 0;
-	int err = 0;
+	int mapped = 0, err, i;
+	size_t bytes;
 
-	if (!fn->claimed)
+	err = check_entries(sgl, nents, &bytes);
+	if (!err && !s.fn->claimed)
 		err = -EACCES;
 	while (!err && mapped < nents) {
 		int n = min(nents - mapped, ADMA_BATCH);
-		int i;
 
-		for_each_sg(first, sg, n, i) {
-			if (is_pci_p2pdma_page(sg_page(sg))) {
-				err = -EREMOTEIO;
-				goto out;
-			}
-			if (!sg->length) {
-				err = -EINVAL;
-				goto out;
-			}
-			wants[i] = want(fn, sg_phys(sg), sg->length);
-			wants[i].packed = nents > 1;
-			bytes += sg->length;
-		}
-		err = adma_table_get(&fn->table, wants, n);
-		if (err)
-			break;
-		for_each_sg(first, sg, n, i) {
-			sg_dma_address(sg) = address(fn, &wants[i], sg_phys(sg));
-			sg_dma_len(sg) = sg->length;
-			if (sg_dma_address(sg) + sg->length - 1 > limit)
-				err = -ERANGE;
-		}
+		err = map_batch(&s, first, n, nents > 1);
 		mapped += n;
+		for (i = 0, sg = first; i < n; i++)
+			sg = sg_next(sg);
 		first = sg;
 	}
-out:
 	if (!err)
 		return nents;
-	unmap_entries(fn, sgl, mapped);
-	report_failure(fn, bytes, err, quiet(attrs));
+	unmap_entries(s.fn, sgl, mapped, false);
+	report_failure(s.fn, bytes, err, attrs & DMA_ATTR_NO_WARN);
 	/* What dma_map_sgtable() lets us say. */
 	switch (err) {
 	case -EREMOTEIO:
@@ -227,40 +340,87 @@ out:
 static void op_unmap_sg(struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir,
 			unsigned long attrs)
 {
-	unmap_entries(function_of(dev), sgl, nents);
+	unmap_entries(function_of(dev), sgl, nents, copies_back(attrs));
+}
+
+static void sync_one(struct device *dev, dma_addr_t addr, size_t size, bool for_cpu)
+{
+	struct adma_function *fn = function_of(dev);
+	struct bounce_pool *pool = &fn->bounce.pool;
+
+	if (!bp_spans(pool, addr) || bp_sync(pool, addr, size, for_cpu) || !bp_holds(pool, addr))
+		return;
+	dev_err_ratelimited(dev, "its driver synchronises %pad+%#zx, which is not mapped like that\n", &addr, size);
+}
+
+static void op_sync_single_for_cpu(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir)
+{
+	sync_one(dev, addr, size, true);
+}
+
+static void op_sync_single_for_device(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir)
+{
+	sync_one(dev, addr, size, false);
+}
+
+static void op_sync_sg_for_cpu(struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sg(sgl, sg, nents, i)
+		sync_one(dev, sg_dma_address(sg), sg_dma_len(sg), true);
+}
+
+static void op_sync_sg_for_device(struct device *dev, struct scatterlist *sgl, int nents,
+				  enum dma_data_direction dir)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sg(sgl, sg, nents, i)
+		sync_one(dev, sg_dma_address(sg), sg_dma_len(sg), false);
 }
 
 /*
- * Memory for a device's own structures has its granules to itself.  It is
- * aligned to its size, and the host is asked to align the IOVA as well.
+ * Memory for a device's own structures that no chunk has room for
+ * (apple_dma_coherent.c) has its granules to itself.  It is aligned to its
+ * size, and the host is asked to align the IOVA as well.
  */
 static unsigned int alloc_order(struct adma_function *fn, size_t size)
 {
 	return get_order(max_t(size_t, size, 1UL << fn->companion->ch.granule_shift));
 }
 
-static struct page *alloc_mapped(struct device *dev, size_t size, dma_addr_t *addr, u64 mask, gfp_t gfp)
+static struct page *alloc_mapped(struct device *dev, size_t size, dma_addr_t *addr, gfp_t gfp)
 {
 	struct adma_function *fn = function_of(dev);
+	u64 limit = dma_limit(dev, dev->coherent_dma_mask);
 	unsigned int order = alloc_order(fn, size);
 	struct page *page;
+	int err;
 
+	page = adma_coherent_alloc(fn, size, addr, limit, gfp);
+	if (page)
+		return page;
 	page = alloc_pages_node(dev_to_node(dev), gfp | __GFP_ZERO, order);
 	if (!page)
 		return NULL;
-	*addr = map_range(dev, page_to_phys(page), PAGE_ALIGN(size), mask, true, gfp & __GFP_NOWARN);
-	if (*addr == DMA_MAPPING_ERROR) {
-		__free_pages(page, order);
-		return NULL;
-	}
-	return page;
+	err = adma_get_range(fn, page_to_phys(page), PAGE_ALIGN(size), limit, true, addr);
+	if (!err)
+		return page;
+	report_failure(fn, size, err, gfp & __GFP_NOWARN);
+	__free_pages(page, order);
+	return NULL;
 }
 
 static void free_mapped(struct device *dev, size_t size, struct page *page, dma_addr_t addr)
 {
 	struct adma_function *fn = function_of(dev);
 
-	put_one(fn, addr, PAGE_ALIGN(size));
+	if (adma_coherent_free(fn, size, page, addr))
+		return;
+	put_one(fn, addr, PAGE_ALIGN(size), 0);
 	__free_pages(page, alloc_order(fn, size));
 }
 
@@ -268,9 +428,9 @@ static void *op_alloc(struct device *dev, size_t size, dma_addr_t *addr, gfp_t g
 {
 	struct page *page;
 
-	if (quiet(attrs))
+	if (attrs & DMA_ATTR_NO_WARN)
 		gfp |= __GFP_NOWARN;
-	page = alloc_mapped(dev, size, addr, dev->coherent_dma_mask, gfp);
+	page = alloc_mapped(dev, size, addr, gfp);
 	return page ? page_address(page) : NULL;
 }
 
@@ -282,7 +442,7 @@ static void op_free(struct device *dev, size_t size, void *cpu_addr, dma_addr_t 
 static struct page *op_alloc_pages(struct device *dev, size_t size, dma_addr_t *addr, enum dma_data_direction dir,
 				   gfp_t gfp)
 {
-	return alloc_mapped(dev, size, addr, dev->coherent_dma_mask, gfp);
+	return alloc_mapped(dev, size, addr, gfp);
 }
 
 static void op_free_pages(struct device *dev, size_t size, struct page *page, dma_addr_t addr,
@@ -323,10 +483,15 @@ static u64 op_get_required_mask(struct device *dev)
 	return DMA_BIT_MASK(fls64(function_of(dev)->iova_last));
 }
 
-/* One request must never be able to exhaust what the host allows: it could not succeed, ever. */
+/*
+ * One request must never need more than the host allows, nor more than the
+ * bounce buffers have when the host allows nothing: it could not succeed, ever.
+ */
 static size_t op_max_mapping_size(struct device *dev)
 {
-	return max_t(u64, function_of(dev)->bytes_max / 8, SZ_256K);
+	struct adma_function *fn = function_of(dev);
+
+	return min_t(u64, max_t(u64, fn->bytes_max / 8, SZ_256K), adma_bounce_max_request(fn));
 }
 
 static size_t op_opt_mapping_size(void)
@@ -355,6 +520,10 @@ const struct dma_map_ops adma_ops = {
 #endif
 	.map_sg			= op_map_sg,
 	.unmap_sg		= op_unmap_sg,
+	.sync_single_for_cpu	= op_sync_single_for_cpu,
+	.sync_single_for_device	= op_sync_single_for_device,
+	.sync_sg_for_cpu	= op_sync_sg_for_cpu,
+	.sync_sg_for_device	= op_sync_sg_for_device,
 	.dma_supported		= op_dma_supported,
 	.get_required_mask	= op_get_required_mask,
 	.max_mapping_size	= op_max_mapping_size,

@@ -10,6 +10,10 @@
  *     struct adma_function    one managed function (apple_dma_function.c)
  *       struct adma_table       what is mapped for it (apple_dma_frames.c)
  *         struct frame_index      and for whom (frame_index.c)
+ *       struct adma_bounce      copies of what is not mapped (apple_dma_bounce.c)
+ *         struct bounce_pool      the memory for them (bounce_pool.c)
+ *         struct bounce_choice    when to copy (bounce_choice.c)
+ *       struct adma_coherent    memory that its driver allocates (apple_dma_coherent.c)
  *       struct dma_map_ops      what its driver calls (apple_dma_ops.c), one way or another
  *                               (apple_dma_backend.c, apple_dma_redirect.c), unless the kernel
  *                               does it alone (apple_dma_premap.c)
@@ -26,12 +30,16 @@
  *				memory that goes away are ended
  *   adma_lock			list of companions and their lists of functions; never held while
  *				the driver core is called
+ *   bounce_lock			a bounce pool's being there; held while its memory is mapped
+ *   adma_coherent.lock		chunks of coherent memory, and what of them is allocated
+ *   bp_chunk.lock		what of a chunk of the bounce pool is lent; never held while copying
  *   frame_index.lock		the order in which idle mappings are evicted; taken by a miss that has
  *				no room, by one in 256 others, and by the table's work
  *   adma_slot.lock		a request page, from filling it to reading the answers
  *
- * The last two are raw spin locks taken with interrupts off, because drivers
- * map and unmap in every context, and do not nest in one another.  The host
+ * The last four are raw spin locks taken with interrupts off, because drivers
+ * map and unmap in every context, and do not nest in one another.  bounce_lock
+ * and adma_lock do not nest either.  The host
  * serves a request within the store that rings the doorbell, so a slot lock is
  * held for one such store, and there is a slot per CPU when the host offers
  * that many.  Interrupts are off for the whole of a request, as what it has
@@ -50,6 +58,8 @@
 #include <linux/workqueue.h>
 
 #include "apple_dma.h"
+#include "bounce_choice.h"
+#include "bounce_pool.h"
 #include "frame_index.h"
 
 /* apple_dma_channel.c: talks to the companion, decides nothing. */
@@ -166,6 +176,62 @@ static inline u32 adma_frames_of(const struct adma_channel *ch, u64 addr, size_t
 	return ((addr & (granule - 1)) + size + granule - 1) >> ch->granule_shift;
 }
 
+/* apple_dma_bounce.c: copies of what cannot be mapped, or is not worth it. */
+
+struct adma_bounce_chunk;
+
+struct adma_bounce {
+	bool there;			/* written while no driver uses it, under bounce_lock */
+	struct bounce_pool pool;
+	struct bounce_choice choice;
+	struct adma_bounce_chunk *chunks;
+	unsigned int nr;
+	struct bp_counters past;	/* of pools that are gone */
+	atomic64_t refusals;		/* requests that found no room here after the host had none */
+};
+
+/* A driver is about to be probed; its table has been started.  May sleep. */
+void adma_bounce_start(struct adma_function *fn);
+/* No driver is left that could map.  May sleep. */
+void adma_bounce_stop(struct adma_function *fn);
+/* Whether it is worth asking the next two. */
+bool adma_bounce_short(struct adma_function *fn);
+/* Nothing forbids a copy. */
+bool adma_bounce_may(struct adma_function *fn, phys_addr_t phys, size_t size, enum dma_data_direction dir,
+		     unsigned long attrs);
+/* For what may be copied, when room is short: rather copied than mapped. */
+bool adma_bounce_prefers(struct adma_function *fn, phys_addr_t phys, size_t size);
+/* The host has no room for more. */
+void adma_bounce_no_room(struct adma_function *fn);
+/* For what may be copied.  False when there is no room. */
+bool adma_bounce_map(struct adma_function *fn, phys_addr_t phys, size_t size, enum dma_data_direction dir, u64 limit,
+		     dma_addr_t *addr);
+size_t adma_bounce_max_request(struct adma_function *fn);
+void adma_bounce_show(struct adma_function *fn, struct seq_file *s);
+
+/* apple_dma_coherent.c: memory that drivers allocate. */
+
+struct adma_coherent {
+	bool there;			/* written while no driver uses it */
+	unsigned int order;		/* of a chunk, when memory allows */
+	raw_spinlock_t lock;
+	struct list_head chunks;	/* lock */
+	unsigned int nr_chunks;		/* lock */
+	unsigned int free;		/* lock: pages of all chunks */
+	struct work_struct work;	/* adds a chunk */
+	atomic64_t misaligned;		/* requests that no chunk's IOVA was aligned for */
+};
+
+void adma_coherent_init(struct adma_function *fn);
+/* As for bounce buffers. */
+void adma_coherent_start(struct adma_function *fn);
+void adma_coherent_stop(struct adma_function *fn);
+/* From any context; sleeps when gfp allows it.  NULL: it takes a mapping of its own. */
+struct page *adma_coherent_alloc(struct adma_function *fn, size_t size, dma_addr_t *addr, u64 limit, gfp_t gfp);
+/* False when it is not from here. */
+bool adma_coherent_free(struct adma_function *fn, size_t size, struct page *page, dma_addr_t addr);
+void adma_coherent_show(struct adma_function *fn, struct seq_file *s);
+
 /* apple_dma_function.c: claims functions and lends them to drivers. */
 
 struct adma_companion {
@@ -203,6 +269,9 @@ struct adma_function {
 	u64 iova_last;
 	u64 bytes_max;
 	struct adma_table table;
+	struct adma_bounce bounce;
+	struct adma_coherent coherent;
+	struct delayed_work leftovers;	/* after a failed probe: what is kept for its driver goes */
 	struct dentry *debugfs;
 };
 
@@ -227,6 +296,10 @@ void adma_function_destroy(struct adma_function *fn);
 
 /* apple_dma_ops.c */
 extern const struct dma_map_ops adma_ops;
+
+/* A mapping of one contiguous piece of RAM, at an address up to limit.  natural: as struct fi_want has it. */
+int adma_get_range(struct adma_function *fn, phys_addr_t phys, size_t size, u64 limit, bool natural, dma_addr_t *addr);
+void adma_put_range(struct adma_function *fn, dma_addr_t addr, size_t size);
 
 /* apple_dma_backend.c: how a driver's requests reach us, or need not. */
 

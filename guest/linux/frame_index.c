@@ -156,7 +156,7 @@ static u32 asked_by(u32 cpu, u32 map)
 }
 
 /* NULL where there is no RAM. */
-static fi_word_t *word_of(struct frame_index *fi, u64 frame)
+static fi_word_t *word_of(const struct frame_index *fi, u64 frame)
 {
 	fi_word_t *leaf;
 
@@ -1643,6 +1643,19 @@ void fi_put_done(struct frame_index *fi, struct fi_dying *dying)
 	fi_irq_save(flags);
 	dying_run(fi, this_cpu_of(fi), dying);
 	fi_irq_restore(flags);
+}
+
+bool fi_has(const struct frame_index *fi, u64 frame, u64 frames)
+{
+	u64 i;
+
+	for (i = 0; i < frames; i++) {
+		const fi_word_t *w = word_of(fi, frame + i);
+
+		if (!w || w_state(fi_load(w)) != W_LIVE)
+			return false;
+	}
+	return true;
 }
 
 /* Background */

@@ -214,6 +214,9 @@ int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count);
 bool fi_put(struct frame_index *fi, struct fi_dying *dying, u64 iova, u64 bytes);
 void fi_put_done(struct frame_index *fi, struct fi_dying *dying);
 
+/* All of these frames are mapped at the moment: who can do without a mapping need not ask for one that is missing. */
+bool fi_has(const struct frame_index *fi, u64 frame, u64 frames);
+
 /*
  * Background: retry what the host could not end, keep room free, end what was
  * idle for too long.  tick: a second has passed since the last one with it.

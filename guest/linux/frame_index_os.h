@@ -22,6 +22,7 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 
 typedef atomic64_t fi_word_t;
 typedef raw_spinlock_t fi_lock_t;
@@ -68,6 +69,12 @@ static inline u64 fi_add(fi_word_t *w, s64 n)
 static inline u32 fi_this_cpu(void)
 {
 	return smp_processor_id();
+}
+
+/* With interrupts on: where the caller was a moment ago. */
+static inline u32 fi_any_cpu(void)
+{
+	return raw_smp_processor_id();
 }
 
 static inline void *fi_alloc(size_t n, size_t bytes)
@@ -150,6 +157,11 @@ extern __thread u32 fi_thread;
 #define fi_breathe()		((void)0)
 
 static inline u32 fi_this_cpu(void)
+{
+	return fi_thread;
+}
+
+static inline u32 fi_any_cpu(void)
 {
 	return fi_thread;
 }

@@ -61,10 +61,30 @@ CHECK_DEPS += $(FRAMES_TSAN)
 TESTS += $(FRAMES_TESTS) tests/unit/frame_index_tsan.sh
 SAN_TESTS += $(FRAMES_TESTS)
 
+# The same for bounce buffers, which decide by what the frame index says.
+BOUNCE_OBJS := $(B)/guest/linux/bounce_pool.o $(B)/guest/linux/bounce_choice.o
+BOUNCE_TESTS := $(B)/tests/unit/test_bounce_pool $(B)/tests/unit/test_bounce_choice
+BOUNCE_TSAN := $(B)/tests/unit/test_bounce_pool_tsan
+BOUNCE_SRCS := guest/linux/bounce_pool.c $(FRAMES_SRCS)
+
+$(BOUNCE_OBJS) $(BOUNCE_TESTS:=.o): CPPFLAGS := $(FRAMES_CPPFLAGS)
+$(BOUNCE_TESTS): %: %.o $(BOUNCE_OBJS) $(FRAMES_OBJS)
+	$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
+$(BOUNCE_TSAN): tests/unit/test_bounce_pool.c $(BOUNCE_SRCS) $(wildcard guest/linux/*.h) | $(DEPS)
+	@mkdir -p $(@D)
+	gcc $(FRAMES_CPPFLAGS) -std=c11 -O1 -g $(WARN) -fsanitize=thread $(filter %.c,$^) -lcmocka -lpthread -o $@
+
+CHECK_DEPS += $(BOUNCE_TSAN)
+TESTS += $(BOUNCE_TESTS) tests/unit/bounce_pool_tsan.sh
+SAN_TESTS += $(BOUNCE_TESTS)
+
 # OPERATIONS=N SEED=N; a hundred million take some minutes.
 .PHONY: fuzz-frames
 fuzz-frames: $(B)/tests/unit/fuzz_frame_index
 	$< $(or $(OPERATIONS),100000000) $(or $(SEED),1)
+.PHONY: fuzz-bounce
+fuzz-bounce: $(B)/tests/unit/test_bounce_pool
+	OPERATIONS=$(or $(OPERATIONS),10000000) SEED=$(or $(SEED),1) $<
 
 # What a hit costs.
 $(B)/bench/frames.o: CPPFLAGS := $(FRAMES_CPPFLAGS)

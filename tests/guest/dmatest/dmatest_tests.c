@@ -56,6 +56,10 @@ static unsigned int exhaust_mb;
 module_param(exhaust_mb, uint, 0644);
 MODULE_PARM_DESC(exhaust_mb, "map up to this many MiB at once, or until mapping fails (default 0: do not)");
 
+static unsigned int align_kb = 1024;
+module_param(align_kb, uint, 0644);
+MODULE_PARM_DESC(align_kb, "coherent memory is aligned to its size up to this many KiB (default 1024)");
+
 static bool resource_must_fail = true;
 module_param(resource_must_fail, bool, 0644);
 MODULE_PARM_DESC(resource_must_fail, "another device's BAR cannot be mapped for DMA here (default 1)");
@@ -440,6 +444,80 @@ static int test_sync(struct dt_ctx *ctx)
 	return rc;
 }
 
+/* The device writes less than it could: the rest of the buffer is what it was. */
+static int test_short(struct dt_ctx *ctx)
+{
+	u32 bytes = dt_size(ctx) + 1, part = 1 + dt_below(ctx, bytes - 1);
+	u8 *cpu = kmalloc(bytes, GFP_KERNEL), *before = kmalloc(bytes, GFP_KERNEL);
+	u64 pattern = dt_random(ctx);
+	dma_addr_t dma;
+	int rc = -ENOMEM;
+
+	if (!cpu || !before)
+		goto free;
+	dt_noise(ctx, before, bytes);
+	memcpy(cpu, before, bytes);
+	dma = dma_map_single(ctx->dev, cpu, bytes, DMA_FROM_DEVICE);
+	if (dma_mapping_error(ctx->dev, dma)) {
+		rc = dt_fail(ctx, "dma_map_single of %u bytes failed", bytes);
+		goto free;
+	}
+	rc = dt_fill(ctx, dma, pattern, part);
+	dma_unmap_single(ctx->dev, dma, bytes, DMA_FROM_DEVICE);
+	if (!rc && (!dt_is_pattern(cpu, pattern, part) || memcmp(cpu + part, before + part, bytes - part)))
+		rc = dt_fail(ctx, "%u bytes of which the device wrote %u differ", bytes, part);
+free:
+	kfree(before);
+	kfree(cpu);
+	return rc;
+}
+
+/* Parts of a mapping change hands, in one direction each. */
+static int test_partial_sync(struct dt_ctx *ctx)
+{
+	u32 bytes = ALIGN(dt_size(ctx), 256), at = dt_below(ctx, bytes), n = 1 + dt_below(ctx, bytes - at);
+	u8 *cpu = kmalloc(bytes, GFP_KERNEL);
+	u64 pattern = dt_random(ctx), sum;
+	dma_addr_t dma;
+	int rc;
+
+	if (!cpu)
+		return -ENOMEM;
+	dt_noise(ctx, cpu, bytes);
+	dma = dma_map_single(ctx->dev, cpu, bytes, DMA_FROM_DEVICE);
+	if (dma_mapping_error(ctx->dev, dma)) {
+		kfree(cpu);
+		return dt_fail(ctx, "dma_map_single of %u bytes failed", bytes);
+	}
+	rc = dt_fill(ctx, dma + at, pattern, n);
+	dma_sync_single_range_for_cpu(ctx->dev, dma, at, n, DMA_FROM_DEVICE);
+	if (!rc && !dt_is_pattern(cpu + at, pattern, n))
+		rc = dt_fail(ctx, "the CPU reads stale data, %u bytes at %u of %u", n, at, bytes);
+	dma_sync_single_range_for_device(ctx->dev, dma, at, n, DMA_FROM_DEVICE);
+	if (!rc)
+		rc = dt_fill(ctx, dma + at, ~pattern, n);
+	/* The driver has what it wants. */
+	dma_unmap_single_attrs(ctx->dev, dma, bytes, DMA_FROM_DEVICE, DMA_ATTR_SKIP_CPU_SYNC);
+	if (rc)
+		goto free;
+
+	dma = dma_map_single(ctx->dev, cpu, bytes, DMA_TO_DEVICE);
+	if (dma_mapping_error(ctx->dev, dma)) {
+		rc = dt_fail(ctx, "dma_map_single of %u bytes failed", bytes);
+		goto free;
+	}
+	dma_sync_single_range_for_cpu(ctx->dev, dma, at, n, DMA_TO_DEVICE);
+	dt_noise(ctx, cpu + at, n);
+	dma_sync_single_range_for_device(ctx->dev, dma, at, n, DMA_TO_DEVICE);
+	rc = dt_checksum(ctx, dma, bytes, &sum);
+	if (!rc && sum != dt_fnv(cpu, bytes))
+		rc = dt_fail(ctx, "the device reads stale data, %u bytes at %u of %u", n, at, bytes);
+	dma_unmap_single(ctx->dev, dma, bytes, DMA_TO_DEVICE);
+free:
+	kfree(cpu);
+	return rc;
+}
+
 /* Scatter lists */
 
 struct dt_list {
@@ -611,18 +689,67 @@ free:
 	return rc;
 }
 
+/* Lists that live on: what is read anew, or was written since, arrives. */
+static int test_sg_sync(struct dt_ctx *ctx)
+{
+	unsigned int nr = 1 + dt_below(ctx, clamp(sg_entries, 1u, (unsigned int)DMATEST_MAX_SEGMENTS));
+	u32 total = nr + dt_below(ctx, nr * (u32)(PAGE_SIZE - 1) + 1);
+	struct dt_list src = { }, dst = { };
+	u8 *in = vmalloc(total), *out = vmalloc(total);
+	unsigned int i;
+	int rc = -ENOMEM;
+
+	if (!in || !out || dt_list_alloc(ctx, &src, nr, total))
+		goto free;
+	if (dt_list_alloc(ctx, &dst, nr, total))
+		goto free_src;
+	rc = dt_list_map(ctx, &src, DMA_TO_DEVICE, total);
+	if (rc)
+		goto free_dst;
+	rc = dt_list_map(ctx, &dst, DMA_FROM_DEVICE, total);
+	if (rc)
+		goto unmap_src;
+	for (i = 0; i < 3 && !rc; i++) {
+		dma_sync_sg_for_cpu(ctx->dev, src.sgt.sgl, src.sgt.orig_nents, DMA_TO_DEVICE);
+		dt_noise(ctx, in, total);
+		sg_copy_from_buffer(src.sgt.sgl, nr, in, total);
+		dma_sync_sg_for_device(ctx->dev, src.sgt.sgl, src.sgt.orig_nents, DMA_TO_DEVICE);
+		rc = dt_list_copy(ctx, &dst, &src, total);
+		dma_sync_sg_for_cpu(ctx->dev, dst.sgt.sgl, dst.sgt.orig_nents, DMA_FROM_DEVICE);
+		sg_copy_to_buffer(dst.sgt.sgl, nr, out, total);
+		if (!rc && memcmp(in, out, total))
+			rc = dt_fail(ctx, "%u bytes in %u entries differ in round %u", total, nr, i);
+		dma_sync_sg_for_device(ctx->dev, dst.sgt.sgl, dst.sgt.orig_nents, DMA_FROM_DEVICE);
+	}
+	dt_list_unmap(ctx, &dst);
+unmap_src:
+	dt_list_unmap(ctx, &src);
+free_dst:
+	dt_list_free(&dst);
+free_src:
+	dt_list_free(&src);
+free:
+	vfree(out);
+	vfree(in);
+	return rc;
+}
+
 /* Memory from the DMA API */
 
 /*
  * Documentation/core-api/dma-api-howto.rst: both addresses are aligned to the
- * order of the size.  For larger sizes nobody keeps that promise: dma-direct
- * takes them from CMA, whose alignment ends at 1 MiB (CONFIG_CMA_ALIGNMENT).
+ * order of the size.  For larger sizes not everybody keeps that promise:
+ * dma-direct takes them from CMA, whose alignment ends at 1 MiB
+ * (CONFIG_CMA_ALIGNMENT).
  */
-#define DT_ALIGN_MAX	SZ_1M
+static size_t dt_alignment(size_t bytes)
+{
+	return min_t(size_t, PAGE_SIZE << get_order(bytes), align_kb * SZ_1K);
+}
 
 static int dt_coherent(struct dt_ctx *ctx, size_t bytes)
 {
-	size_t align = min_t(size_t, PAGE_SIZE << get_order(bytes), DT_ALIGN_MAX);
+	size_t align = dt_alignment(bytes);
 	dma_addr_t dma;
 	void *cpu = dma_alloc_coherent(ctx->dev, bytes, &dma, GFP_KERNEL | __GFP_NOWARN);
 	int rc;
@@ -642,13 +769,69 @@ static int dt_coherent(struct dt_ctx *ctx, size_t bytes)
 
 static int test_coherent(struct dt_ctx *ctx)
 {
-	static const size_t sizes[] = { 64, SZ_4K, SZ_8K, SZ_16K + 8, SZ_64K, 100000, SZ_1M, SZ_4M };
+	static const size_t sizes[] = { 64, SZ_4K, SZ_8K, SZ_16K + 8, SZ_64K, 100000, SZ_256K,
+					SZ_1M, SZ_2M, SZ_4M };
 	unsigned int i;
 	int rc = 0;
 
 	for (i = 0; i < ARRAY_SIZE(sizes) && rc >= 0; i++)
 		rc = dt_coherent(ctx, sizes[i]);
 	return min(rc, 0);
+}
+
+/* As many as a driver with many queues has, some of them allocated where nobody may sleep. */
+static int test_coherent_many(struct dt_ctx *ctx)
+{
+	enum { NR = 160 };
+	struct dt_block {
+		void *cpu;
+		dma_addr_t dma;
+		u32 bytes;
+	} *block = kcalloc(NR, sizeof(*block), GFP_KERNEL);
+	u64 salt = dt_random(ctx);
+	unsigned int i, k;
+	int rc = block ? 0 : -ENOMEM;
+
+	for (i = 0; i < NR && !rc; i++) {
+		struct dt_block *b = &block[i];
+
+		b->bytes = 1 + dt_below(ctx, SZ_64K >> dt_below(ctx, 6));
+		if (i % 4) {
+			b->cpu = dma_alloc_coherent(ctx->dev, b->bytes, &b->dma, GFP_KERNEL);
+		} else {
+			unsigned long flags;
+
+			local_irq_save(flags);
+			b->cpu = dma_alloc_coherent(ctx->dev, b->bytes, &b->dma, GFP_ATOMIC);
+			local_irq_restore(flags);
+		}
+		if (!b->cpu)
+			rc = dt_fail(ctx, "dma_alloc_coherent of %u bytes failed after %u", b->bytes, i);
+		else if (!dt_is_pattern(b->cpu, 0, b->bytes))
+			rc = dt_fail(ctx, "%u coherent bytes are not zeroed", b->bytes);
+		else if ((b->dma | (unsigned long)b->cpu) & (dt_alignment(b->bytes) - 1))
+			rc = dt_fail(ctx, "%u coherent bytes at %p, %pad are not aligned", b->bytes,
+				     b->cpu, &b->dma);
+		else
+			rc = dt_fill(ctx, b->dma, salt + i, b->bytes);
+		/* Some go while others come. */
+		k = dt_below(ctx, i + 1);
+		if (!rc && i % 3 == 0 && k != i && block[k].cpu) {
+			dma_free_coherent(ctx->dev, block[k].bytes, block[k].cpu, block[k].dma);
+			block[k].cpu = NULL;
+		}
+	}
+	for (i = 0; block && i < NR; i++) {
+		struct dt_block *b = &block[i];
+
+		if (!b->cpu)
+			continue;
+		if (!rc && !dt_is_pattern(b->cpu, salt + i, b->bytes))
+			rc = dt_fail(ctx, "block %u holds another one's data", i);
+		dma_free_coherent(ctx->dev, b->bytes, b->cpu, b->dma);
+	}
+	kfree(block);
+	return rc;
 }
 
 static int test_noncoherent(struct dt_ctx *ctx)
@@ -1122,38 +1305,100 @@ static int test_reset(struct dt_ctx *ctx)
 	return rc ? rc : test_single(ctx);
 }
 
-static int test_exhaust(struct dt_ctx *ctx)
-{
-	const unsigned int order = get_order(SZ_64K);
-	unsigned int most = exhaust_mb * (SZ_1M / SZ_64K), nr, i;
-	struct page **pages = kvcalloc(most, sizeof(*pages), GFP_KERNEL);
-	dma_addr_t *dma = kvcalloc(most, sizeof(*dma), GFP_KERNEL);
-	u64 pattern = dt_random(ctx);
-	int rc = most && pages && dma ? 0 : DT_SKIP;
+/* Buffers of 64 KiB that are mapped until there is no room for more, or as many as asked for. */
+struct dt_hoard {
+	unsigned int most, nr;
+	enum dma_data_direction dir;
+	struct page **pages;
+	dma_addr_t *dma;
+	bool full;
+};
 
-	for (nr = 0; !rc && nr < most; nr++) {
-		pages[nr] = alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, order);
-		if (!pages[nr])
+#define DT_HOARD_ORDER	get_order(SZ_64K)
+
+static void dt_hoard_free(struct dt_ctx *ctx, struct dt_hoard *h)
+{
+	for (; h->nr; h->nr--) {
+		dma_unmap_page(ctx->dev, h->dma[h->nr - 1], SZ_64K, h->dir);
+		__free_pages(h->pages[h->nr - 1], DT_HOARD_ORDER);
+	}
+	kvfree(h->dma);
+	kvfree(h->pages);
+}
+
+static int dt_hoard(struct dt_ctx *ctx, struct dt_hoard *h, enum dma_data_direction dir)
+{
+	*h = (struct dt_hoard){ .most = exhaust_mb * (SZ_1M / SZ_64K), .dir = dir };
+	h->pages = kvcalloc(h->most, sizeof(*h->pages), GFP_KERNEL);
+	h->dma = kvcalloc(h->most, sizeof(*h->dma), GFP_KERNEL);
+	if (!h->most || !h->pages || !h->dma)
+		return DT_SKIP;
+	for (; h->nr < h->most; h->nr++) {
+		struct page *page = alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, DT_HOARD_ORDER);
+		dma_addr_t dma;
+
+		if (!page)
 			break;
-		dma[nr] = dma_map_page(ctx->dev, pages[nr], 0, SZ_64K, DMA_FROM_DEVICE);
-		if (dma_mapping_error(ctx->dev, dma[nr])) {
-			__free_pages(pages[nr], order);
+		dma = dma_map_page(ctx->dev, page, 0, SZ_64K, dir);
+		if (dma_mapping_error(ctx->dev, dma)) {
+			__free_pages(page, DT_HOARD_ORDER);
+			h->full = true;
 			break;
 		}
-		rc = dt_fill(ctx, dma[nr], pattern + nr, SZ_64K);
+		h->pages[h->nr] = page;
+		h->dma[h->nr] = dma;
 	}
-	if (!rc)
-		dev_info(ctx->dev, "%u KiB were mapped at once, %s\n", nr * 64,
-			 nr == most ? "as asked" : "then mapping or memory ended");
-	for (i = 0; i < nr && pages; i++) {
-		dma_unmap_page(ctx->dev, dma[i], SZ_64K, DMA_FROM_DEVICE);
-		if (!rc && !dt_is_pattern(page_address(pages[i]), pattern + i, SZ_64K))
+	dev_info(ctx->dev, "%u KiB were mapped at once, %s\n", h->nr * 64,
+		 h->nr == h->most ? "as asked" : "then mapping or memory ended");
+	return 0;
+}
+
+static int test_exhaust(struct dt_ctx *ctx)
+{
+	struct dt_hoard h;
+	u64 pattern = dt_random(ctx);
+	int rc = dt_hoard(ctx, &h, DMA_FROM_DEVICE);
+	unsigned int i, nr = h.nr;
+
+	for (i = 0; i < nr && !rc; i++)
+		rc = dt_fill(ctx, h.dma[i], pattern + i, SZ_64K);
+	for (; h.nr; h.nr--) {
+		i = h.nr - 1;
+		dma_unmap_page(ctx->dev, h.dma[i], SZ_64K, h.dir);
+		if (!rc && !dt_is_pattern(page_address(h.pages[i]), pattern + i, SZ_64K))
 			rc = dt_fail(ctx, "buffer %u holds other data", i);
-		__free_pages(pages[i], order);
+		__free_pages(h.pages[i], DT_HOARD_ORDER);
 	}
-	kvfree(dma);
-	kvfree(pages);
+	dt_hoard_free(ctx, &h);
 	/* And everything works as before. */
+	return rc ? rc : test_single(ctx);
+}
+
+static int dt_one_way(struct dt_ctx *ctx)
+{
+	static int (*const tests[])(struct dt_ctx *ctx) = {
+		test_single, test_short, test_partial_sync, test_sg, test_sg_sync,
+	};
+
+	return min(tests[dt_below(ctx, ARRAY_SIZE(tests))](ctx), 0);
+}
+
+/*
+ * Buffers that the device may read and write at any time have taken all the
+ * room there is: everything that goes one way works none the less.
+ */
+static int test_beyond(struct dt_ctx *ctx)
+{
+	struct dt_hoard h;
+	int rc = dt_hoard(ctx, &h, DMA_BIDIRECTIONAL);
+
+	if (!rc && !h.full)
+		rc = DT_SKIP;
+	if (!rc)
+		rc = dt_parallel(ctx, clamp(threads, 1u, (unsigned int)DT_MAX_THREADS), dt_one_way);
+	if (!rc)
+		rc = test_in_hardirq(ctx);
+	dt_hoard_free(ctx, &h);
 	return rc ? rc : test_single(ctx);
 }
 
@@ -1182,9 +1427,13 @@ static const struct dt_test {
 	{ "page", test_page },
 	{ "sg", test_sg },
 	{ "sync", test_sync },
+	{ "short", test_short },
+	{ "partial_sync", test_partial_sync },
+	{ "sg_sync", test_sg_sync },
 	{ "huge", test_huge, true },
 	{ "spanning", test_spanning, true },
 	{ "coherent", test_coherent, true },
+	{ "coherent_many", test_coherent_many, true },
 	{ "noncoherent", test_noncoherent },
 	{ "noncontiguous", test_noncontiguous },
 	{ "pool", test_pool, true },
@@ -1198,6 +1447,7 @@ static const struct dt_test {
 	{ "shared_page", test_shared_page, true },
 	{ "parallel", test_parallel, true },
 	{ "exhaust", test_exhaust, true },
+	{ "beyond", test_beyond, true },
 	{ "reset", test_reset, true },
 	{ "stray", test_stray, true },
 };
