@@ -160,7 +160,8 @@ char *report_json(void)
 			(unsigned long long)strays[i].bytes, yes(strays[i].write), (unsigned long long)strays[i].ns,
 			yes(strays[i].mapped_before));
 	pthread_mutex_unlock(&lock);
-	fprintf(out, "],\"panic\":%s,\"functions\":[", yes(atomic_load(&kernel.panicked)));
+	fprintf(out, "],\"panic\":%s,\"faults\":%llu,\"functions\":[", yes(atomic_load(&kernel.panicked)),
+		(unsigned long long)fault_count());
 	for (unsigned i = 0; i < nr_functions; i++) {
 		if (i)
 			fputc(',', out);
