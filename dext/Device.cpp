@@ -71,6 +71,7 @@ void device_stop(Device *dev)
 	dev->stopping = true;
 	dev->owner = nullptr;
 	device_quiesce(dev, QUIESCE_INTERRUPTS);
+	device_dma_end(dev);
 	IOLockUnlock(dev->lock);
 }
 

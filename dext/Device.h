@@ -19,6 +19,7 @@
 #define VFA_DEVICE_H
 
 #include <DriverKit/IOLib.h>
+#include <DriverKit/IODMACommand.h>
 #include <DriverKit/IODispatchQueue.h>
 #include <DriverKit/IOInterruptDispatchSource.h>
 #include <DriverKit/IOMemoryDescriptor.h>
@@ -36,6 +37,8 @@
 #include "VFIOUserPCIUserClient.h"
 
 #define DEVICE_LOG(dev, format, ...) IOLog("%s: " format "\n", (dev)->name, ##__VA_ARGS__)
+
+#define SPARE_COMMANDS 32
 
 struct DeviceBar {
 	uint8_t memory_index;       /* PCIDriverKit's name for it */
@@ -69,6 +72,8 @@ struct Device {
 	bool stopping;
 	struct vfa_dma_table dma;
 	struct vfa_placement placement;
+	IODMACommand *spare[SPARE_COMMANDS]; /* completed, to be prepared again */
+	uint32_t nr_spare;
 	uint64_t submit_calls, operations, misaligned, align_attempts;
 	uint64_t resets;
 	uint64_t config_writes_filtered;
@@ -135,6 +140,8 @@ IOReturn device_dma_submit(Device *dev, VFIOUserPCIUserClient *client, const voi
 			   struct vfa_dma_results *results);
 /* For device_quiesce(): the device must be unable to reach memory. Number completed. */
 uint64_t device_dma_complete_all(Device *dev);
+/* Nothing is mapped and nothing will be. */
+void device_dma_end(Device *dev);
 
 /*
  * The one order in which mappings end other than by the owner's own unmap: the

@@ -4,8 +4,6 @@
  * mapper puts all its ranges into one block of IOVAs, provided their edges are
  * page-aligned, which dma_batch.c has checked.
  */
-#include <DriverKit/IODMACommand.h>
-
 #include "Device.h"
 
 /* Wiring memory answers with raw Mach codes (mach/kern_return.h), which DriverKit has no names for. */
@@ -50,44 +48,70 @@ static bool is_one_block(const Device *dev, const IOAddressSegment *segments, ui
 	       length - 1 <= dev->info.iova_last - segments[0].address;
 }
 
-/* `part`: 0, or as many bytes of a longer descriptor. */
-static enum vfa_status prepare(Device *dev, IOMemoryDescriptor *memory, uint64_t part, uint64_t length,
-			       struct vfa_block *out)
+/*
+ * Making a command has the kernel search the registry for the device's mapper
+ * (xnu IOUserServer.cpp IODMACommand::Create_Impl, IOMapper.cpp
+ * copyMapperForDevice); one that is completed holds no descriptor any more and
+ * can be prepared again (CompleteDMA_Impl).  So some are kept.
+ */
+static IOReturn take_command(Device *dev, IODMACommand **command)
 {
 	static const IODMACommandSpecification specification = {
 		.options = kIODMACommandSpecificationNoOptions,
 		.maxAddressBits = 64,
 		._resv = {},
 	};
+
+	if (dev->nr_spare) {
+		*command = dev->spare[--dev->nr_spare];
+		return kIOReturnSuccess;
+	}
+	return IODMACommand::Create(dev->pci, kIODMACommandCreateNoOptions, &specification, command);
+}
+
+static void give_command(Device *dev, IODMACommand *command)
+{
+	if (dev->nr_spare < SPARE_COMMANDS)
+		dev->spare[dev->nr_spare++] = command;
+	else
+		OSSafeReleaseNULL(command);
+}
+
+static void complete(Device *dev, IODMACommand *command)
+{
+	/* What does not complete ends with its command at the latest. */
+	if (command->CompleteDMA(kIODMACommandCompleteDMANoOptions) == kIOReturnSuccess)
+		give_command(dev, command);
+	else
+		OSSafeReleaseNULL(command);
+}
+
+/* `part`: 0, or as many bytes of a longer descriptor. */
+static enum vfa_status prepare(Device *dev, IOMemoryDescriptor *memory, uint64_t part, uint64_t length,
+			       struct vfa_block *out)
+{
 	IOAddressSegment segments[VFA_MAX_RANGES] = {};
 	IODMACommand *command = nullptr;
 	uint32_t count = VFA_MAX_RANGES;
 	uint64_t flags = 0;
 	IOReturn ret;
 
-	ret = IODMACommand::Create(dev->pci, kIODMACommandCreateNoOptions, &specification, &command);
+	ret = take_command(dev, &command);
 	if (ret != kIOReturnSuccess)
 		return refused(dev, ret);
 	ret = command->PrepareForDMA(kIODMACommandPrepareForDMANoOptions, memory, 0, part, &flags, &count, segments);
 	if (ret != kIOReturnSuccess) {
-		OSSafeReleaseNULL(command);
+		give_command(dev, command);
 		return refused(dev, ret);
 	}
 	if (!is_one_block(dev, segments, count, length)) {
 		DEVICE_LOG(dev, "mapper gave %u segments from 0x%llx for %llu bytes: refused", count,
 			   (unsigned long long)segments[0].address, (unsigned long long)length);
-		command->CompleteDMA(kIODMACommandCompleteDMANoOptions);
-		OSSafeReleaseNULL(command);
+		complete(dev, command);
 		return refused(dev, kIOReturnDMAError);
 	}
 	*out = {command, segments[0].address, length};
 	return VFA_OK;
-}
-
-static void complete(IODMACommand *command)
-{
-	command->CompleteDMA(kIODMACommandCompleteDMANoOptions);
-	OSSafeReleaseNULL(command);
 }
 
 /* ---- the mapper, as vfa_place() wants it ---- */
@@ -148,8 +172,7 @@ static enum vfa_status map_part(void *context, uint64_t length, struct vfa_block
 
 static void unmap_block(void *context, struct vfa_block *block)
 {
-	(void)context;
-	complete(static_cast<IODMACommand *>(block->command));
+	complete(static_cast<Request *>(context)->dev, static_cast<IODMACommand *>(block->command));
 }
 
 static const struct vfa_mapper mapper = {map_request, map_part, unmap_block};
@@ -225,7 +248,7 @@ static enum vfa_status unmap(Device *dev, uint64_t handle, struct vfa_dma_result
 	if (!command)
 		return VFA_E_BAD_HANDLE;
 	result->handle = handle;
-	complete(static_cast<IODMACommand *>(command));
+	complete(dev, static_cast<IODMACommand *>(command));
 	return VFA_OK;
 }
 
@@ -267,8 +290,17 @@ uint64_t device_dma_complete_all(Device *dev)
 	void *command;
 
 	while ((command = vfa_dma_table_pop(&dev->dma, &cursor))) {
-		complete(static_cast<IODMACommand *>(command));
+		complete(dev, static_cast<IODMACommand *>(command));
 		completed++;
 	}
 	return completed;
+}
+
+void device_dma_end(Device *dev)
+{
+	while (dev->nr_spare) {
+		IODMACommand *command = dev->spare[--dev->nr_spare];
+
+		OSSafeReleaseNULL(command);
+	}
 }

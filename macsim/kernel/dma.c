@@ -19,6 +19,7 @@
 #define VM_PAGE_SHIFT_MIN 14
 
 struct dma_mapping {
+	struct function *function; /* whose dext made it */
 	uint64_t iova, pages;
 	uint32_t direction;
 	unsigned nr_chunks;
@@ -58,14 +59,26 @@ static void complete(struct command *c)
 	if (!c->memory)
 		return;
 	if (f) {
-		pthread_rwlock_wrlock(&f->dart_lock);
-		dart_unmap(&f->dart, c->mapping.iova, c->mapping.pages);
+		pthread_rwlock_wrlock(&f->mapper->lock);
+		dart_unmap(&f->mapper->dart, c->mapping.iova, c->mapping.pages);
 		f->unmaps++;
-		pthread_rwlock_unlock(&f->dart_lock);
+		f->mappings--;
+		f->mapped_pages -= c->mapping.pages;
+		pthread_rwlock_unlock(&f->mapper->lock);
 	}
 	drop_chunks(&c->mapping);
 	object_unref(c->memory);
 	c->memory = NULL;
+}
+
+static void count_mapping(struct function *f, uint64_t pages)
+{
+	f->maps++;
+	f->mapped_pages += pages;
+	if (++f->mappings > f->peak_mappings)
+		f->peak_mappings = f->mappings;
+	if (f->mapped_pages > f->peak_pages)
+		f->peak_pages = f->mapped_pages;
 }
 
 /* One block for everything (MD dmaMap 4605). false: full, and the machine file wants an error. */
@@ -76,17 +89,18 @@ static bool reserve(struct command *c)
 	bool ok, first = true;
 
 	for (;;) {
-		pthread_rwlock_wrlock(&f->dart_lock);
-		ok = dart_map(&f->dart, m->pages, m, &m->iova);
+		pthread_rwlock_wrlock(&f->mapper->lock);
+		ok = dart_map(&f->mapper->dart, m->pages, m, &m->iova);
 		for (unsigned i = 0; ok && i < m->nr_chunks; i++)
 			m->chunks[i].iova += m->iova;
-		f->maps += ok;
+		if (ok)
+			count_mapping(f, m->pages);
 		f->map_failures += !ok && first;
-		pthread_rwlock_unlock(&f->dart_lock);
+		pthread_rwlock_unlock(&f->mapper->lock);
 		first = false;
-		if (ok || f->dart.config.exhaustion == DART_FULL_ERROR)
+		if (ok || f->mapper->dart.config.exhaustion == DART_FULL_ERROR)
 			return ok;
-		if (f->dart.config.exhaustion == DART_FULL_PANIC)
+		if (f->mapper->dart.config.exhaustion == DART_FULL_PANIC)
 			kernel_panic(
 				"%s: IODARTMapper has no room for %llu pages and asserts; keep a smaller DMA budget",
 				f->config.bdf, (unsigned long long)m->pages);
@@ -106,11 +120,11 @@ static bool reserve(struct command *c)
 static int32_t lay_out(struct command *c, struct descriptor *d)
 {
 	struct dma_mapping *m = &c->mapping;
-	uint64_t page = c->function ? c->function->dart.config.page : kernel.config.page;
+	uint64_t page = c->function ? c->function->mapper->dart.config.page : kernel.config.page;
 	uint64_t skip = c->offset, left = c->length;
 	unsigned room = 0;
 
-	*m = (struct dma_mapping){.direction = d->direction};
+	*m = (struct dma_mapping){.function = c->function, .direction = d->direction};
 	for (unsigned i = 0; i < d->nr_segments && left; i++) {
 		const struct segment *s = &d->segments[i];
 		if (skip >= s->length) {
@@ -372,7 +386,7 @@ static const struct chunk *chunk_at(const struct dma_mapping *m, uint64_t iova)
 
 static void stray(struct function *f, uint64_t iova, uint64_t bytes, bool write)
 {
-	bool before = dart_ever_mapped(&f->dart, iova);
+	bool before = dart_ever_mapped(&f->mapper->dart, iova);
 
 	klog(f->config.bdf, "stray DMA: %s of %llu bytes at 0x%llx, %s", write ? "write" : "read",
 	     (unsigned long long)bytes, (unsigned long long)iova, before ? "mapped once, not now" : "never mapped");
@@ -390,11 +404,12 @@ static bool transfer(struct function *f, uint64_t iova, uint8_t *buf, size_t byt
 		return false;
 	}
 	/* Held over the copy: when CompleteDMA has returned, no access is still on its way. */
-	pthread_rwlock_rdlock(&f->dart_lock);
+	pthread_rwlock_rdlock(&f->mapper->lock);
 	while (bytes) {
-		const struct dma_mapping *m = dart_owner(&f->dart, iova);
-		const struct chunk *c = m ? chunk_at(m, iova) : NULL;
-		if (!c || (f->dart.config.enforce_direction && !(m->direction & needed))) {
+		const struct dma_mapping *m = dart_owner(&f->mapper->dart, iova);
+		/* A shared DART would let a function reach its neighbour's mappings. Here that is stray too. */
+		const struct chunk *c = m && m->function == f ? chunk_at(m, iova) : NULL;
+		if (!c || (f->mapper->dart.config.enforce_direction && !(m->direction & needed))) {
 			stray(f, iova, bytes, write);
 			ok = false;
 			break;
@@ -412,7 +427,7 @@ static bool transfer(struct function *f, uint64_t iova, uint8_t *buf, size_t byt
 		buf += part;
 		bytes -= part;
 	}
-	pthread_rwlock_unlock(&f->dart_lock);
+	pthread_rwlock_unlock(&f->mapper->lock);
 	return ok;
 }
 

@@ -17,7 +17,7 @@ static struct {
 	uint32_t refuse_open, link_fails;
 } faults;
 static uint64_t made[FAULT_COMPLETE]; /* calls since fail_every_X was set */
-static uint64_t rng;
+static uint64_t rng, failed;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const struct {
@@ -90,8 +90,19 @@ bool fault_fails(enum fault_call call)
 		fails = true;
 	if (faults.one_in && next_random() % faults.one_in == 0)
 		fails = true;
+	failed += fails;
 	pthread_mutex_unlock(&lock);
 	return fails;
+}
+
+uint64_t fault_count(void)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&lock);
+	n = failed;
+	pthread_mutex_unlock(&lock);
+	return n;
 }
 
 void fault_delays(enum fault_call call)

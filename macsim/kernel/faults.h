@@ -32,6 +32,7 @@ void fault_delays(enum fault_call call);
 /* false: there is no such setting. Numbers count from the moment any one is set. */
 bool fault_set(const char *name, uint32_t value);
 const char *fault_name(unsigned i); /* NULL at the end */
+uint64_t fault_count(void);         /* calls that were made to fail */
 /* Settings that others look at. */
 bool fault_refuse_open(void);
 bool fault_link_fails(void);

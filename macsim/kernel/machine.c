@@ -155,10 +155,10 @@ static bool parse_line(struct machine *m, char *line, char **section, const char
 		line[n - 1] = '\0';
 		line = trim(line + 1);
 		if (!known_section(line))
-			return fail(
-				err, err_size,
-				"%s: no section [%s]; there are machine, dart, dext, faults, enclosure NAME and function BDF",
-				place, line);
+			return fail(err, err_size,
+				    "%s: no section [%s]; there are machine, dart, dext, faults, enclosure NAME and "
+				    "function BDF",
+				    place, line);
 		if (have_section(m, line))
 			return fail(err, err_size, "%s: section [%s] appears twice", place, line);
 		add_section(m, line, place);
@@ -427,6 +427,7 @@ static bool configure_function(struct machine *m, const char *section, const cha
 	    !configure_link(m, section, &f->link, err, err_size) || !configure_bars(m, section, f, err, err_size))
 		return false;
 	f->built_in = built_in;
+	f->dart = machine_value(m, section, "dart");
 	f->driver = machine_value(m, section, "driver");
 	if (!f->driver)
 		f->driver = "dext";

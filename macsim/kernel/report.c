@@ -55,9 +55,9 @@ static uint64_t mappings_of(struct function *f)
 {
 	uint64_t n;
 
-	pthread_rwlock_rdlock(&f->dart_lock);
-	n = f->dart.mappings;
-	pthread_rwlock_unlock(&f->dart_lock);
+	pthread_rwlock_rdlock(&f->mapper->lock);
+	n = f->mappings;
+	pthread_rwlock_unlock(&f->mapper->lock);
 	return n;
 }
 
@@ -104,21 +104,21 @@ static unsigned clients_of(const struct function *f)
 static void write_function(FILE *out, struct function *f)
 {
 	static const char *const modes[] = {"mapped", "trapped", "unassigned"};
-	uint64_t page = f->dart.config.page;
+	uint64_t page = f->mapper->dart.config.page;
 	unsigned clients = clients_of(f), vectors = FUNCTION_VECTORS;
 	bool first = true;
 
 	pthread_mutex_lock(&f->lock);
-	pthread_rwlock_rdlock(&f->dart_lock);
+	pthread_rwlock_rdlock(&f->mapper->lock);
 	fprintf(out,
-		"{\"bdf\":\"%s\",\"model\":\"%s\",\"registry_id\":%llu,\"present\":%s,\"mappings\":%llu,"
+		"{\"bdf\":\"%s\",\"model\":\"%s\",\"registry_id\":%llu,\"mapper\":%u,\"present\":%s,\"mappings\":%llu,"
 		"\"mapped_bytes\":%llu,\"peak_mappings\":%llu,\"peak_bytes\":%llu,\"maps\":%llu,\"unmaps\":%llu,"
 		"\"map_failures\":%llu,",
-		f->config.bdf, f->model->name, (unsigned long long)(f->nub ? f->nub->o.id : 0), yes(f->present),
-		(unsigned long long)f->dart.mappings, (unsigned long long)(f->dart.mapped_pages * page),
-		(unsigned long long)f->dart.peak_mappings, (unsigned long long)(f->dart.peak_pages * page),
+		f->config.bdf, f->model->name, (unsigned long long)(f->nub ? f->nub->o.id : 0), f->mapper->phandle,
+		yes(f->present), (unsigned long long)f->mappings, (unsigned long long)(f->mapped_pages * page),
+		(unsigned long long)f->peak_mappings, (unsigned long long)(f->peak_pages * page),
 		(unsigned long long)f->maps, (unsigned long long)f->unmaps, (unsigned long long)f->map_failures);
-	pthread_rwlock_unlock(&f->dart_lock);
+	pthread_rwlock_unlock(&f->mapper->lock);
 	fprintf(out,
 		"\"dma_read_bytes\":%llu,\"dma_write_bytes\":%llu,\"dma_blocked\":%llu,\"interrupts\":%llu,\"vectors\":"
 		"[",
@@ -160,7 +160,8 @@ char *report_json(void)
 			(unsigned long long)strays[i].bytes, yes(strays[i].write), (unsigned long long)strays[i].ns,
 			yes(strays[i].mapped_before));
 	pthread_mutex_unlock(&lock);
-	fprintf(out, "],\"panic\":%s,\"functions\":[", yes(atomic_load(&kernel.panicked)));
+	fprintf(out, "],\"panic\":%s,\"faults\":%llu,\"functions\":[", yes(atomic_load(&kernel.panicked)),
+		(unsigned long long)fault_count());
 	for (unsigned i = 0; i < nr_functions; i++) {
 		if (i)
 			fputc(',', out);

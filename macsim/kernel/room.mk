@@ -27,11 +27,17 @@ $(B)/tests/unit/test_dart: $(B)/tests/unit/test_dart.o $(MACSIM_DART_OBJS)
 $(B)/tests/unit/test_machine: $(B)/tests/unit/test_machine.o $(B)/macsim/kernel/machine.o $(MACSIM_DART_OBJS)
 	$(CC) $(LDFLAGS) $^ -o $@ -lcmocka
 
+# The dext's search for addresses, on the placement policies.
+$(B)/tests/unit/test_placement.o: CPPFLAGS = -I$(TOP) -I$(TOP)/abi -I$(TOP)/dext/core
+$(B)/tests/unit/test_placement: $(B)/tests/unit/test_placement.o $(MACSIM_DART_OBJS) $(B)/dext/libvfacore.a
+	$(CC) $(LDFLAGS) $^ -o $@ -lcmocka
+
 # The program as a whole, with a peer that speaks the wire itself.
 $(B)/tests/contract/wire_peer.o: CPPFLAGS = -I$(TOP)
 $(B)/tests/contract/wire_peer: $(B)/tests/contract/wire_peer.o $(B)/macsim/wire/wire.o
 	$(CC) $(LDFLAGS) $^ -o $@ -lpthread
 
 ALL += $(B)/macsim/bin/macsim $(B)/macsim/bin/macsim-ctl $(B)/macsim/usr/bin/systemextensionsctl
-TESTS += $(B)/tests/unit/test_dart $(B)/tests/unit/test_machine tests/contract/macsim.sh
+TESTS += $(B)/tests/unit/test_dart $(B)/tests/unit/test_machine $(B)/tests/unit/test_placement tests/contract/macsim.sh
 CHECK_DEPS += $(B)/tests/contract/wire_peer
+SAN_TESTS += $(B)/tests/unit/test_placement
