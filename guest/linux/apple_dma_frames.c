@@ -7,10 +7,12 @@
 
 #include <linux/ioport.h>
 #include <linux/jiffies.h>
+#include <linux/log2.h>
 #include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
@@ -322,6 +324,8 @@ void adma_table_show(struct adma_table *t, struct seq_file *s)
 		   fi_load(&fi->mapped) << shift, fi->mapped_peak << shift, fi->limits.bytes_max, u.used << shift,
 		   u.idle << shift, u.stranded << shift);
 	seq_printf(s, "largest_free %llu\n", u.largest_free << shift);
+	seq_printf(s, "granule_grown %llu\nframes_prefetched %llu\nprefetch_hits %llu\n", c.grown, c.prefetched,
+		   c.prefetch_hits);
 out:
 	mutex_unlock(&tables_lock);
 }
@@ -360,6 +364,7 @@ int adma_table_init(struct adma_table *t, struct adma_function *fn, u32 nr_mappi
 	const struct fi_limits limits = {
 		.granule_shift = ch->granule_shift,
 		.max_align = ch->max_align,
+		.max_granule = ilog2(SZ_2M),
 		.congruent = ch->features & ADMA_F_CONGRUENT,
 		.max_ranges = ch->max_ranges,
 		.iova_first = fn->iova_first,

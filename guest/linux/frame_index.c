@@ -39,6 +39,19 @@
  * probation has shrunk to a tenth of the budget.  So a scan, however long,
  * replaces itself.
  *
+ * AHEAD.  A miss costs a trip however much it asks for, so while there is room
+ * its mapping is made larger (grow()): a stream, that is misses that continue
+ * each other, by the rest of ever larger blocks up to limits.max_granule; a
+ * single frame in a block of 256 KiB of which much is in use, by the rest of
+ * that.  Blocks are naturally aligned, so that what is added is memory like
+ * what was asked for; only EMPTY frames are.  They become LIVE with count 0,
+ * idle from birth, and W_AHEAD says that nobody has asked for them.  Because
+ * they are stuck while anything in their group is in use, no block is larger
+ * than 256 KiB once a quarter of the budget is mapped, and none is larger than
+ * asked for above half; frames that are idle do not count for a CPU whose
+ * streams made use of what was mapped ahead.  A host that does not take the
+ * larger mapping is asked for the bare one in the next trip.
+ *
  * In strict mode a group ends with its last use: nothing is born together,
  * and requests for several frames always have a group of their own.
  *
@@ -102,6 +115,8 @@
 #define FI_LOOK_FRAMES	64	/* of a group, that count as another look */
 #define FI_PARTS	4	/* of the table, that a request without room looks through per trip */
 #define FI_PLACE	(64 * FI_LOOKS)	/* frames looked at for a place that could be aligned */
+#define FI_CLUSTER	18	/* as a shift: blocks that fill up bit by bit */
+#define FI_CHANCE	8	/* frames that do not follow each other by chance */
 #define FI_LARGE_PAGE	16	/* the smallest that a device maps as one: 64 KiB */
 #define FI_WAYS		8
 #define NOT_HOPELESS	64
@@ -120,7 +135,8 @@
 #define W_ONE_SHIFT	12	/* count: 24 bits */
 #define W_ONE		(1ull << W_ONE_SHIFT)
 #define W_COUNT		(0xffffffull << W_ONE_SHIFT)
-#define W_IOVA_SHIFT	36	/* the rest: IOVA frame; ASKED: CPU << 8 | index in its batch */
+#define W_AHEAD		(1ull << 36)	/* mapped ahead, and not asked for so far */
+#define W_IOVA_SHIFT	37	/* the rest: IOVA frame; ASKED: CPU << 8 | index in its batch */
 
 #define ROOT_BITS	16
 #define LEAF_BITS	14
@@ -336,11 +352,23 @@ static bool word_get(fi_word_t *w, u32 iova, u64 *seen)
 		*seen = old;
 		if (w_state(old) != W_LIVE || (iova != FI_NONE && w_iova(old) != iova) || (old & W_COUNT) == W_COUNT)
 			return false;
-		new = old + W_ONE;
-		if (!(old & W_COUNT) && w_reused(old) < 3)
+		new = (old & ~W_AHEAD) + W_ONE;
+		if (!(old & (W_COUNT | W_AHEAD)) && w_reused(old) < 3)
 			new += 1ull << W_REUSED_SHIFT;
 	} while (!fi_cas(w, &old, new));
 	return true;
+}
+
+/* The frame whose word that was has one more user. */
+static void taken_up(struct fi_cpu *cpu, u64 seen)
+{
+	if (seen & W_COUNT)
+		return;
+	COUNT(cpu->count.idle, -1);
+	if (seen & W_AHEAD) {
+		COUNT(cpu->count.prefetch_hits, 1);
+		cpu->useful++;
+	}
 }
 
 enum left { NOT_THERE, STILL_USED, LAST_USE };
@@ -478,8 +506,7 @@ static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct f
 		if (!w)
 			return NO_RAM;
 		if (word_get(w, FI_NONE, &seen)) {
-			if (!(seen & W_COUNT))
-				COUNT(cpu->count.idle, -1);
+			taken_up(cpu, seen);
 			want->iova = w_iova(seen);
 			return HIT;
 		}
@@ -523,8 +550,7 @@ static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct f
 	for (i = 0; i < want->frames; i++) {
 		if (!word_get(word_of(fi, (u64)want->frame + i), first + i, &seen))
 			break;
-		if (!(seen & W_COUNT))
-			COUNT(cpu->count.idle, -1);
+		taken_up(cpu, seen);
 	}
 	if (i == want->frames) {
 		want->iova = first;
@@ -905,11 +931,11 @@ static void span_release(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
 
 /* Asking for frames */
 
-static bool word_claim(fi_word_t *w, u32 owner)
+static bool word_claim(fi_word_t *w, u32 owner, u64 uses)
 {
 	u64 old = W_EMPTY;
 
-	return fi_load(w) == W_EMPTY && fi_cas(w, &old, w_make(W_ASKED, 1, owner));
+	return fi_load(w) == W_EMPTY && fi_cas(w, &old, w_make(W_ASKED, uses, owner));
 }
 
 static u32 claim(struct frame_index *fi, u32 frame, u32 frames, u32 map)
@@ -917,7 +943,7 @@ static u32 claim(struct frame_index *fi, u32 frame, u32 frames, u32 map)
 	u32 owner = asked_by(fi_this_cpu(), map), claimed = 0, i;
 
 	for (i = 0; i < frames; i++)
-		claimed += word_claim(word_of(fi, (u64)frame + i), owner);
+		claimed += word_claim(word_of(fi, (u64)frame + i), owner, 1);
 	return claimed;
 }
 
@@ -944,7 +970,7 @@ static bool claim_all(struct frame_index *fi, u32 frame, u32 frames, u32 map)
 	u32 owner = asked_by(fi_this_cpu(), map), i;
 
 	for (i = 0; i < frames; i++) {
-		if (!word_claim(word_of(fi, (u64)frame + i), owner)) {
+		if (!word_claim(word_of(fi, (u64)frame + i), owner, 1)) {
 			unclaim(fi, frame, i, map);
 			return false;
 		}
@@ -1100,6 +1126,233 @@ static enum step join(struct frame_index *fi, struct fi_batch *b, struct fi_want
 	return JOINED;
 }
 
+/* Mapping ahead */
+
+static bool is_trusted(const struct fi_cpu *cpu)
+{
+	return cpu->ahead >= 64 && cpu->useful >= cpu->ahead / 4 * 3;
+}
+
+/*
+ * How much of a block is in use before the rest is mapped, as one part of so
+ * many: less when most of what was mapped ahead lately got used, more when it
+ * was in vain.
+ */
+static u32 cluster_part(const struct fi_cpu *cpu)
+{
+	if (cpu->ahead >= 64 && cpu->useful >= cpu->ahead / 2)
+		return 16;
+	return cpu->ahead < 64 || cpu->useful >= cpu->ahead / 4 ? 4 : 2;
+}
+
+/* The largest block that may be mapped for a part of it, in frames. */
+static u32 widest(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	u32 shift = fi->limits.granule_shift, block, cluster = 1u << (max(shift, (u32)FI_CLUSTER) - shift);
+	s64 mapped = fi_load(&fi->mapped);
+
+	if (fi->strict || fi->limits.max_granule <= shift || READ_ONCE(fi->narrow) || fi->budget_frames < 32)
+		return 1;
+	block = 1u << min(fi->limits.max_granule - shift, ilog2(fi->budget_frames / 16));
+	/* What is idle makes room, unless it lies beside what is used: it does not when what is mapped ahead gets used. */
+	if (is_trusted(cpu))
+		mapped -= idle_frames(fi);
+	if (mapped < fi->budget_frames / 4)
+		return block;
+	return mapped < fi->budget_frames / 2 ? min(block, cluster) : 1;
+}
+
+static bool claim_ahead(struct frame_index *fi, u64 frame, u32 map)
+{
+	fi_word_t *w = word_of(fi, frame);
+
+	return w && word_claim(w, asked_by(fi_this_cpu(), map), 0);
+}
+
+/* The stream that frames continue, upwards or downwards. */
+static struct fi_stream *stream_of(struct fi_cpu *cpu, u32 begin, u32 end)
+{
+	u32 i;
+
+	for (i = 0; i < FI_STREAMS; i++)
+		if (cpu->streams[i].run && (cpu->streams[i].end == begin || cpu->streams[i].begin == end))
+			return &cpu->streams[i];
+	return NULL;
+}
+
+/* In how large blocks a stream is mapped: twice of what it has come to, once it is one. */
+static u32 stream_block(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_stream *s, u32 begin, u32 frames)
+{
+	u32 most = widest(fi, cpu), misses = cpu->ahead >= 64 && cpu->useful < cpu->ahead / 4 ? 4 : 2;
+
+	if (is_trusted(cpu))
+		return s || !(begin & (most - 1)) ? most : 1;
+	/* Short pieces may follow each other by chance. */
+	if (!s || (s->misses < misses && s->run < FI_CHANCE))
+		return 1;
+	return min(most, (u32)roundup_pow_of_two(s->run + frames));
+}
+
+/* Within its block, and by whole requests like this one, so that the next miss begins where it ends. */
+static void grow_stream(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	struct fi_batch *b = &cpu->batch;
+	struct fi_growth *grown = &cpu->growth;
+	struct fi_map *m = &b->maps[b->nr_maps - 1];
+	struct fi_range *last = &b->ranges[b->nr_ranges - 1];
+	u32 begin = b->ranges[m->first_range].frame, end = last->frame + last->frames, map = b->nr_maps - 1;
+	const struct fi_stream *s = stream_of(cpu, begin, end);
+	u32 block = stream_block(fi, cpu, s, begin, m->frames), room;
+	struct fi_want all;
+
+	if (s && s->begin == end) {
+		/* What is in front must not change where the rest is wished to be. */
+		if (b->nr_maps > 1 || m->nr_ranges > 1 || m->align)
+			return;
+		room = begin & (block - 1);
+		for (room -= room % m->frames; room && claim_ahead(fi, last->frame - 1, map); room--) {
+			last->frame--;
+			last->frames++;
+			grown->before++;
+			grown->frames++;
+		}
+	} else {
+		room = -end & (block - 1);
+		for (room -= room % m->frames; room && claim_ahead(fi, end++, map); room--) {
+			last->frames++;
+			grown->frames++;
+		}
+	}
+	if (m->nr_ranges == 1 && grown->frames) {
+		all = (struct fi_want){ .frame = last->frame, .frames = last->frames };
+		m->align = max(m->align, wished_align(fi, &all));
+	}
+}
+
+/* A frame of a block of which much is in use: the rest will be. */
+static void grow_cluster(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	struct fi_batch *b = &cpu->batch;
+	struct fi_growth *grown = &cpu->growth;
+	struct fi_map *m = &b->maps[0];
+	struct fi_range asked = b->ranges[0], *last = NULL;
+	u32 shift = fi->limits.granule_shift, block = 1u << (max(shift, (u32)FI_CLUSTER) - shift);
+	u32 begin = asked.frame & ~(block - 1), used = 0, i;
+
+	if (b->nr_maps > 1 || m->nr_ranges > 1 || m->align || widest(fi, cpu) < block || fi->limits.max_ranges < block / 2 ||
+	    asked.frame + asked.frames > begin + block)
+		return;
+	for (i = 0; i < block; i++) {
+		fi_word_t *w = word_of(fi, (u64)begin + i);
+		u64 word = w ? fi_load(w) : W_EMPTY;
+
+		used += w_state(word) == W_LIVE && word & W_COUNT;
+	}
+	if (used < block / cluster_part(cpu))
+		return;
+	b->nr_ranges = 0;
+	for (i = begin; i < begin + block; i++) {
+		bool ahead = i < asked.frame || i >= asked.frame + asked.frames;
+
+		if (ahead && !claim_ahead(fi, i, 0))
+			continue;
+		if (!last || last->frame + last->frames != i) {
+			last = &b->ranges[b->nr_ranges++];
+			*last = (struct fi_range){ .frame = i };
+		}
+		last->frames++;
+		grown->frames += ahead;
+		grown->before += i < asked.frame;
+	}
+	m->nr_ranges = b->nr_ranges;
+}
+
+/* Of the wants that the last mapping is for. */
+static void shift_wants(struct fi_batch *b, struct fi_want *wants, u32 count, u32 by)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		if (wants[i].state == WANT_ASKED && wants[i].map == b->nr_maps - 1u)
+			wants[i].offset += by;
+}
+
+/* Before the batch is sent: its last mapping may become larger than asked for. */
+static void grow(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wants, u32 count)
+{
+	struct fi_batch *b = &cpu->batch;
+	struct fi_map *m = &b->maps[b->nr_maps - 1];
+	struct fi_growth *grown = &cpu->growth;
+
+	grown->frames = 0;
+	/* A trip may be needed to ask without it. */
+	if (!cpu->trips || m->span || m->natural || widest(fi, cpu) == 1)
+		return;
+	*grown = (struct fi_growth){ .nr_ranges = m->nr_ranges, .last = b->ranges[b->nr_ranges - 1], .align = m->align };
+	grow_stream(fi, cpu);
+	if (!grown->frames)
+		grow_cluster(fi, cpu);
+	if (!grown->frames)
+		return;
+	m->frames += grown->frames;
+	m->owned += grown->frames;
+	shift_wants(b, wants, count, grown->before);
+	COUNT(cpu->count.grown, 1);
+	COUNT(cpu->count.prefetched, grown->frames);
+	cpu->ahead += grown->frames;
+	if (cpu->ahead > 1024) {
+		cpu->ahead /= 2;
+		cpu->useful /= 2;
+	}
+}
+
+/* The host does not take it like that: it is asked for what was asked of us. */
+static void shrink(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wants, u32 count)
+{
+	struct fi_batch *b = &cpu->batch;
+	struct fi_growth *grown = &cpu->growth;
+	struct fi_map *m = &b->maps[b->nr_maps - 1];
+	u32 i, k;
+
+	for (i = m->first_range; i < b->nr_ranges; i++) {
+		for (k = 0; k < b->ranges[i].frames; k++) {
+			fi_word_t *w = word_of(fi, (u64)b->ranges[i].frame + k);
+
+			if (!(fi_load(w) & W_COUNT))
+				fi_publish(w, W_EMPTY);
+		}
+	}
+	b->nr_ranges = m->first_range + grown->nr_ranges;
+	b->ranges[b->nr_ranges - 1] = grown->last;
+	m->nr_ranges = grown->nr_ranges;
+	m->align = grown->align;
+	m->frames -= grown->frames;
+	m->owned -= grown->frames;
+	fi_add(&fi->mapped, -(s64)grown->frames);
+	shift_wants(b, wants, count, -grown->before);
+	COUNT(cpu->count.grown, -1);
+	COUNT(cpu->count.prefetched, -(s64)grown->frames);
+	grown->frames = 0;
+	WRITE_ONCE(fi->narrow, true);
+	cpu->trips--;
+	m->err = FI_ASK;
+	batch_run(fi, cpu);
+}
+
+static void note_stream(struct fi_cpu *cpu, const struct fi_batch *b)
+{
+	const struct fi_map *m = &b->maps[b->nr_maps - 1];
+	const struct fi_range *last = &b->ranges[b->nr_ranges - 1];
+	u32 begin = b->ranges[m->first_range].frame, end = last->frame + last->frames;
+	struct fi_stream *s = stream_of(cpu, begin, end);
+
+	if (!s) {
+		s = &cpu->streams[cpu->next_stream++ % FI_STREAMS];
+		s->run = s->misses = 0;
+	}
+	*s = (struct fi_stream){ .begin = begin, .end = end, .run = s->run + m->frames, .misses = s->misses + 1 };
+}
+
 /* Answers */
 
 static bool is_aligned(const struct frame_index *fi, const struct fi_batch *b, const struct fi_map *m)
@@ -1204,9 +1457,11 @@ static void map_done(struct frame_index *fi, struct fi_cpu *cpu, u32 map)
 
 			if (!is_asked_by(old, owner))
 				continue;
-			if (m->span && !--count)
+			if (m->span)
+				count--;
+			if (!count)
 				COUNT(cpu->count.idle, 1);
-			fi_publish(w, w_make(W_LIVE, count, at) | idle);
+			fi_publish(w, w_make(W_LIVE, count, at) | idle | (count || m->span ? 0 : W_AHEAD));
 		}
 	}
 	if (m->span)
@@ -1415,6 +1670,7 @@ static int flush(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 	u32 frames = 0, i;
 	int err = 0;
 
+	grow(fi, cpu, wants, count);
 	for (i = 0; i < b->nr_maps; i++)
 		frames += b->maps[i].frames;
 	mapped = fi_add(&fi->mapped, frames);
@@ -1422,7 +1678,12 @@ static int flush(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 	if (!fi->strict && (mapped > fi->budget_frames || mappings > fi->limits.mappings_max))
 		make_room(fi, cpu, (s64)(mapped - fi->budget_frames), (s64)(mappings - fi->limits.mappings_max));
 	batch_run(fi, cpu);
+	if (cpu->growth.frames && b->maps[b->nr_maps - 1].err) {
+		frames -= cpu->growth.frames;
+		shrink(fi, cpu, wants, count);
+	}
 	if (!fi->strict) {
+		note_stream(cpu, b);
 		insist(fi, cpu, frames);
 		realign(fi, cpu);
 		insist(fi, cpu, frames);
@@ -1731,8 +1992,9 @@ static void keep_room(struct frame_index *fi)
 	bool low = is_low(fi, fi_load(&fi->mapped), fi_load(&fi->mappings));
 	/* Each turn moves on by FI_LOOKS groups, four times over. */
 	u32 turns = 4 + 4 * (fi->nr_groups / FI_LOOKS);
+	bool in_vain = true;
 
-	while (turns--) {
+	while (turns-- && !READ_ONCE(fi->barren)) {
 		s64 idle = idle_frames(fi), frames = idle - fi->budget_frames / 2, mappings = 0;
 		struct fi_cpu *cpu;
 		unsigned long flags;
@@ -1743,15 +2005,19 @@ static void keep_room(struct frame_index *fi)
 		}
 		/* Not for crumbs: a miss takes those itself. */
 		if (idle <= fi->budget_frames / 100 || (frames <= 0 && mappings <= 0))
-			break;
+			return;
 		fi_irq_save(flags);
 		cpu = this_cpu_of(fi);
 		make_room(fi, cpu, frames, mappings);
+		in_vain &= !cpu->batch.nr_drops;
 		if (cpu->batch.nr_drops)
 			batch_run(fi, cpu);
 		fi_irq_restore(flags);
 		fi_breathe();
 	}
+	/* All that is idle lies beside what is used; the next miss need not send us through it again. */
+	if (in_vain)
+		WRITE_ONCE(fi->barren, true);
 }
 
 bool fi_work(struct frame_index *fi, bool tick)
@@ -1763,6 +2029,7 @@ bool fi_work(struct frame_index *fi, bool tick)
 	if (tick) {
 		WRITE_ONCE(fi->epoch, fi->epoch + 1);
 		WRITE_ONCE(fi->barren, false);
+		WRITE_ONCE(fi->narrow, false);
 		WRITE_ONCE(fi->hopeless, NOT_HOPELESS);
 		if (idle_frames(fi) > 0)
 			sweep(fi, is_old, ~0ull);
@@ -1889,6 +2156,9 @@ void fi_count(struct frame_index *fi, struct fi_counters *sum)
 		sum->refusals += READ_ONCE(c->refusals);
 		sum->bad_puts += READ_ONCE(c->bad_puts);
 		sum->misaligned += READ_ONCE(c->misaligned);
+		sum->grown += READ_ONCE(c->grown);
+		sum->prefetched += READ_ONCE(c->prefetched);
+		sum->prefetch_hits += READ_ONCE(c->prefetch_hits);
 		sum->idle += READ_ONCE(c->idle);
 	}
 }

@@ -15,7 +15,8 @@
 #define FI_MAX_RANGES	32	/* of one mapping, and of all in a batch */
 #define FI_MAX_MAPS	32	/* in a batch */
 #define FI_MAX_DROPS	60	/* in a batch */
-#define FI_MAX_WINDOW	(1u << 22)	/* frames of the IOVA window: 64 GiB of 16 KiB; a word can name 2^28 */
+#define FI_MAX_WINDOW	(1u << 22)	/* frames of the IOVA window: 64 GiB of 16 KiB; a word can name 2^27 */
+#define FI_STREAMS	4	/* that a CPU remembers */
 #define FI_SPARE_GROUPS	256
 #define FI_TRIPS	8	/* that a request makes for room and alignment; one for each FI_MAX_DROPS evictions */
 
@@ -75,6 +76,7 @@ struct fi_host {
 struct fi_limits {
 	u32 granule_shift;
 	u32 max_align;		/* as a shift */
+	u32 max_granule;	/* as a shift: what is mapped ahead stays within blocks of that size; 0: nothing is */
 	bool congruent;		/* an alignment is of the IOVA relative to the guest address, whatever that is */
 	u32 max_ranges;		/* of a mapping */
 	u64 iova_first;
@@ -126,12 +128,35 @@ struct fi_counters {
 	u64 refusals;		/* requests that failed */
 	u64 bad_puts;		/* what was to be unmapped was not mapped */
 	u64 misaligned;		/* mappings at an address less aligned than wished */
+	u64 grown;		/* mappings the host was asked to make larger than needed */
+	u64 prefetched;		/* frames mapped so that nobody had asked for yet */
+	u64 prefetch_hits;	/* of these, asked for later */
 	s64 idle;		/* frames that went idle minus those taken up again */
+};
+
+/* Misses that follow each other in memory. */
+struct fi_stream {
+	u32 begin, end;		/* frames of the last one */
+	u32 run;		/* frames of all of them; 0: none */
+	u32 misses;
+};
+
+/* What the last mapping of a batch is larger by than it was asked for. */
+struct fi_growth {
+	u32 frames;		/* 0: it is not */
+	u32 before;		/* of them, in front of what was asked for */
+	u32 nr_ranges;		/* as asked for */
+	struct fi_range last;
+	u8 align;
 };
 
 struct fi_cpu {
 	struct fi_counters count;	/* its owner's, with interrupts off */
 	u32 trips;		/* that its request may still make for room */
+	u32 ahead, useful;	/* frames mapped ahead lately, and of such frames those asked for since */
+	u32 next_stream;
+	struct fi_stream streams[FI_STREAMS];
+	struct fi_growth growth;
 	struct fi_batch batch;
 } ____cacheline_aligned_in_smp;
 
@@ -165,6 +190,7 @@ struct frame_index {
 	u32 sweep;		/* groups: where the search for idle ones goes on */
 	u32 place;		/* the same for a place to align something at */
 	u8 epoch;		/* ticks of fi_work(), modulo 256 */
+	bool narrow;		/* in this tick the host had no room for what was mapped ahead */
 	bool barren;		/* in this tick the background found nothing idle */
 	u8 hopeless;		/* in this tick the host did not align to that shift, though much was evicted for it */
 };

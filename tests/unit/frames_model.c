@@ -36,6 +36,7 @@ void host_limits(const struct host *h, struct fi_limits *limits)
 		.granule_shift = HOST_SHIFT,
 		.max_align = 21,
 		.congruent = h->congruent,
+		.max_granule = h->max_granule,
 		.max_ranges = 32,
 		.iova_first = HOST_FIRST,
 		.iova_last = HOST_FIRST + ((uint64_t)HOST_WINDOW << HOST_SHIFT) - 1,
@@ -285,6 +286,7 @@ struct run {
 	uint64_t seed;
 	uint32_t pool;	     /* guest frames in play */
 	uint32_t frames_max; /* of a want */
+	uint32_t before, after;
 };
 
 static bool nothing_idle(const struct host *h)
@@ -337,6 +339,9 @@ static void random_map(struct run *r)
 		uint32_t frames = below(&r->seed, 3) ? 1 : 1 + below(&r->seed, r->frames_max);
 		uint32_t frame = below(&r->seed, r->pool);
 
+		/* Streams, in either direction. */
+		if (below(&r->seed, 4) == 0)
+			frame = (below(&r->seed, 4) ? r->after : r->before + r->pool - frames) % r->pool;
 		/* Lists often continue where they were. */
 		if (i && below(&r->seed, 2))
 			frame = (wants[i - 1].frame + wants[i - 1].frames - below(&r->seed, 2)) % r->pool;
@@ -346,6 +351,8 @@ static void random_map(struct run *r)
 			.packed = packed,
 			.natural = !packed && below(&r->seed, 2),
 		};
+		r->before = frame;
+		r->after = frame + frames;
 	}
 	if (!count)
 		return;
@@ -415,6 +422,7 @@ static void start_run(struct run *r, uint64_t seed)
 	if (!below(&r->seed, 4))
 		r->host.odd_answers = 2 + below(&r->seed, 30);
 	r->host.congruent = below(&r->seed, 2);
+	r->host.max_granule = below(&r->seed, 3) ? 17 + below(&r->seed, 5) : 0;
 	r->host.fail_with = below(&r->seed, 2) ? -ENOMEM : -EIO;
 	host_limits(&r->host, &limits);
 	if (!below(&r->seed, 2))
