@@ -20,12 +20,21 @@ static void print_text(const struct vfa_device_info *info, const char *address, 
 	printf("%s id:0x%" PRIx64 " %04x:%04x\n", address, info->registry_id, info->vendor, info->device_id);
 	printf("  state        %s, bus master %s\n", stats->owner ? "in use" : "free",
 	       stats->bus_master ? "on" : "off");
+	if (info->mapper)
+		printf("  mapper       0x%" PRIx64 "\n", info->mapper);
 	printf("  mappings     %" PRIu32 " live, %" PRIu32 " at most so far, limit %" PRIu32 "\n", stats->mappings_live,
 	       stats->mappings_peak, info->dma_mappings_max);
 	printf("  bytes        %" PRIu64 " live, %" PRIu64 " at most so far, limit %" PRIu64 "\n", stats->bytes_live,
 	       stats->bytes_peak, info->dma_bytes_max);
 	printf("  operations   %" PRIu64 " maps, %" PRIu64 " unmaps, %" PRIu64 " maps refused\n", stats->maps,
 	       stats->unmaps, stats->map_failures);
+	if (stats->struct_bytes > VFA_STATS_BYTES_1_0) {
+		printf("  calls        %" PRIu64 ", with %" PRIu64 " operations in them\n", stats->submit_calls,
+		       stats->operations);
+		printf("  alignment    %" PRIu64 " maps not at the address they wished, %" PRIu64
+		       " further attempts, %" PRIu64 " bytes of padding\n",
+		       stats->misaligned, stats->align_attempts, stats->padding_bytes);
+	}
 	printf("  interrupts   %" PRIu64 ", with %" PRIu64 " wake-ups\n", stats->irqs, stats->irq_wakeups);
 	printf("  resets       %" PRIu64 "\n", stats->resets);
 	printf("  config       %" PRIu64 " writes kept from the device\n", stats->config_writes_filtered);
@@ -41,6 +50,10 @@ static void print_json(struct json *json, const struct vfa_device_info *info, co
 	json_hex(json, "registry_id", info->registry_id, 0);
 	json_string(json, "state", stats->owner ? "in use" : "free");
 	json_bool(json, "bus_master", stats->bus_master);
+	if (info->mapper)
+		json_hex(json, "mapper", info->mapper, 0);
+	else
+		json_string(json, "mapper", NULL);
 	json_number(json, "mappings_live", stats->mappings_live);
 	json_number(json, "mappings_peak", stats->mappings_peak);
 	json_number(json, "mappings_max", info->dma_mappings_max);
@@ -50,6 +63,13 @@ static void print_json(struct json *json, const struct vfa_device_info *info, co
 	json_number(json, "maps", stats->maps);
 	json_number(json, "unmaps", stats->unmaps);
 	json_number(json, "map_failures", stats->map_failures);
+	if (stats->struct_bytes > VFA_STATS_BYTES_1_0) {
+		json_number(json, "submit_calls", stats->submit_calls);
+		json_number(json, "operations", stats->operations);
+		json_number(json, "misaligned", stats->misaligned);
+		json_number(json, "align_attempts", stats->align_attempts);
+		json_number(json, "padding_bytes", stats->padding_bytes);
+	}
 	json_number(json, "interrupts", stats->irqs);
 	json_number(json, "interrupt_wakeups", stats->irq_wakeups);
 	json_number(json, "resets", stats->resets);

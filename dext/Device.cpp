@@ -139,17 +139,17 @@ static void recover(Device *dev)
 	dev->resetting++;
 	dev->driver->retain();
 	dev->reset_queue->DispatchAsync(^{
-		IOLockLock(dev->lock);
-		if (!dev->stopping) {
-			uint64_t left = device_quiesce(dev, QUIESCE_INTERRUPTS | QUIESCE_RESET);
+	  IOLockLock(dev->lock);
+	  if (!dev->stopping) {
+		  uint64_t left = device_quiesce(dev, QUIESCE_INTERRUPTS | QUIESCE_RESET);
 
-			DEVICE_LOG(dev, "reset after its owner, %llu mappings completed", (unsigned long long)left);
-		}
-		dev->resetting--;
-		if (!dev->stopping)
-			publish(dev, false);
-		IOLockUnlock(dev->lock);
-		dev->driver->release();
+		  DEVICE_LOG(dev, "reset after its owner, %llu mappings completed", (unsigned long long)left);
+	  }
+	  dev->resetting--;
+	  if (!dev->stopping)
+		  publish(dev, false);
+	  IOLockUnlock(dev->lock);
+	  dev->driver->release();
 	});
 }
 
@@ -196,6 +196,11 @@ void device_stats(Device *dev, struct vfa_stats *out)
 	out->config_writes_filtered = dev->config_writes_filtered;
 	out->last_error = dev->last_error;
 	out->bus_master = dev->bus_master;
+	out->submit_calls = dev->submit_calls;
+	out->operations = dev->operations;
+	out->misaligned = dev->misaligned;
+	out->align_attempts = dev->align_attempts;
+	out->padding_bytes = dev->dma.padding_live;
 	IOLockLock(dev->irq_lock);
 	out->irq_wakeups = dev->irq.wakeups;
 	out->irqs = dev->irq.interrupts;

@@ -29,6 +29,8 @@
 #include "core/dma_batch.h"
 #include "core/dma_table.h"
 #include "core/irq_page.h"
+#include "core/padding.h"
+#include "core/placement.h"
 
 #include "VFIOUserPCIDriver.h"
 #include "VFIOUserPCIUserClient.h"
@@ -66,6 +68,8 @@ struct Device {
 	uint32_t resetting; /* resets queued or running, the owner's wish or its legacy: no new owner until 0 */
 	bool stopping;
 	struct vfa_dma_table dma;
+	struct vfa_placement placement;
+	uint64_t submit_calls, operations, misaligned, align_attempts;
 	uint64_t resets;
 	uint64_t config_writes_filtered;
 	int32_t last_error;

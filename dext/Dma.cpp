@@ -8,16 +8,8 @@
 
 #include "Device.h"
 
-/* Tries until the mapper happens to return an aligned block. */
-#define ALIGN_ATTEMPTS 4
-
 /* Wiring memory answers with raw Mach codes (mach/kern_return.h), which DriverKit has no names for. */
 enum { MACH_INVALID_ADDRESS = 1, MACH_PROTECTION_FAILURE = 2 };
-
-struct Mapping {
-	IODMACommand *command; /* holds the descriptor */
-	uint64_t iova;
-};
 
 /* The one translation of platform codes into answers. */
 static enum vfa_status status_of(IOReturn ret)
@@ -58,8 +50,9 @@ static bool is_one_block(const Device *dev, const IOAddressSegment *segments, ui
 	       length - 1 <= dev->info.iova_last - segments[0].address;
 }
 
-/* length 0: the whole descriptor. */
-static enum vfa_status prepare(Device *dev, IOMemoryDescriptor *memory, uint64_t part, uint64_t length, Mapping *out)
+/* `part`: 0, or as many bytes of a longer descriptor. */
+static enum vfa_status prepare(Device *dev, IOMemoryDescriptor *memory, uint64_t part, uint64_t length,
+			       struct vfa_block *out)
 {
 	static const IODMACommandSpecification specification = {
 		.options = kIODMACommandSpecificationNoOptions,
@@ -67,130 +60,172 @@ static enum vfa_status prepare(Device *dev, IOMemoryDescriptor *memory, uint64_t
 		._resv = {},
 	};
 	IOAddressSegment segments[VFA_MAX_RANGES] = {};
+	IODMACommand *command = nullptr;
 	uint32_t count = VFA_MAX_RANGES;
 	uint64_t flags = 0;
 	IOReturn ret;
 
-	ret = IODMACommand::Create(dev->pci, kIODMACommandCreateNoOptions, &specification, &out->command);
+	ret = IODMACommand::Create(dev->pci, kIODMACommandCreateNoOptions, &specification, &command);
 	if (ret != kIOReturnSuccess)
 		return refused(dev, ret);
-	ret = out->command->PrepareForDMA(kIODMACommandPrepareForDMANoOptions, memory, 0, part, &flags, &count,
-					  segments);
+	ret = command->PrepareForDMA(kIODMACommandPrepareForDMANoOptions, memory, 0, part, &flags, &count, segments);
 	if (ret != kIOReturnSuccess) {
-		OSSafeReleaseNULL(out->command);
+		OSSafeReleaseNULL(command);
 		return refused(dev, ret);
 	}
 	if (!is_one_block(dev, segments, count, length)) {
 		DEVICE_LOG(dev, "mapper gave %u segments from 0x%llx for %llu bytes: refused", count,
 			   (unsigned long long)segments[0].address, (unsigned long long)length);
-		out->command->CompleteDMA(kIODMACommandCompleteDMANoOptions);
-		OSSafeReleaseNULL(out->command);
+		command->CompleteDMA(kIODMACommandCompleteDMANoOptions);
+		OSSafeReleaseNULL(command);
 		return refused(dev, kIOReturnDMAError);
 	}
-	out->iova = segments[0].address;
+	*out = {command, segments[0].address, length};
 	return VFA_OK;
 }
 
-static void complete(Mapping *mapping)
+static void complete(IODMACommand *command)
 {
-	if (!mapping->command)
-		return;
-	mapping->command->CompleteDMA(kIODMACommandCompleteDMANoOptions);
-	OSSafeReleaseNULL(mapping->command);
+	command->CompleteDMA(kIODMACommandCompleteDMANoOptions);
+	OSSafeReleaseNULL(command);
 }
 
-/* 0 means "none" to too many drivers to be an address. */
-static bool suits(uint64_t iova, uint64_t residue, uint64_t mask)
-{
-	return iova != 0 && !((iova - residue) & mask);
-}
+/* ---- the mapper, as vfa_place() wants it ---- */
 
-/*
- * Nobody can ask the mapper for an address.  But most allocators hand out the
- * first gap, so a block that just fills the gap up to the next suitable
- * address, held while mapping again, makes the next one land there.  Fillers
- * map the client's own pages and are gone before the IOVA is told to anyone.
- */
-static enum vfa_status prepare_aligned(Device *dev, IOMemoryDescriptor *memory, const vfa_dma_parsed *map, Mapping *out)
-{
-	uint64_t mask = ((uint64_t)1 << map->op.align) - 1, residue = map->op.residue * (uint64_t)dev->info.dma_page;
-	Mapping held[ALIGN_ATTEMPTS] = {};
-	enum vfa_status status = prepare(dev, memory, 0, map->length, out);
-
-	for (unsigned i = 0; status == VFA_OK && !suits(out->iova, residue, mask) && i < ALIGN_ATTEMPTS; i++) {
-		uint64_t gap = (residue - out->iova) & mask;
-
-		if (gap == 0)
-			gap = dev->info.dma_page;
-		if (gap < map->length) {
-			complete(out);
-			status = prepare(dev, memory, gap, gap, &held[i]);
-		} else {
-			held[i] = *out;
-			*out = {};
-		}
-		if (status == VFA_OK)
-			status = prepare(dev, memory, 0, map->length, out);
-	}
-	for (Mapping &mapping : held)
-		complete(&mapping);
-	if (status != VFA_OK)
-		return status;
-	if (out->iova == 0)
-		status = refused(dev, kIOReturnDMAError);
-	else if ((out->iova - residue) & mask && map->op.flags & VFA_DMA_ALIGN_REQUIRED)
-		status = VFA_E_NOT_ALIGNED;
-	if (status != VFA_OK)
-		complete(out);
-	return status;
-}
+struct Request {
+	Device *dev;
+	VFIOUserPCIUserClient *client;
+	const vfa_dma_parsed *parsed;
+	IOMemoryDescriptor *memory; /* of it, without padding */
+};
 
 /*
  * Always in and out: a read-only descriptor of copy-on-write memory would make
  * the platform copy it, and the device would see the copy.
  */
+static IOReturn describe(VFIOUserPCIUserClient *client, const struct vfa_dma_range *ranges, unsigned count,
+			 IOMemoryDescriptor **memory)
+{
+	IOAddressSegment segments[VFA_MAX_RANGES];
+	IOReturn ret;
+
+	for (unsigned i = 0; i < count; i++)
+		segments[i] = {ranges[i].address, ranges[i].length};
+	ret = client->CreateMemoryDescriptorFromClient(kIOMemoryDirectionInOut | kIOMemoryDisableCopyOnWrite, count,
+						       segments, memory);
+	return ret == kIOReturnNoMemory ? kIOReturnVMError : ret; /* here: more pages than the Mac has */
+}
+
+static enum vfa_status map_request(void *context, uint64_t before, uint64_t after, struct vfa_block *out)
+{
+	Request *request = static_cast<Request *>(context);
+	const vfa_dma_parsed *parsed = request->parsed;
+	struct vfa_dma_range ranges[VFA_MAX_RANGES];
+	IOMemoryDescriptor *padded = nullptr;
+	enum vfa_status status;
+	unsigned count;
+	IOReturn ret;
+
+	if (!before && !after)
+		return prepare(request->dev, request->memory, 0, parsed->length, out);
+	count = vfa_padded_ranges(parsed, before, after, ranges);
+	if (!count)
+		return VFA_E_NO_SPACE;
+	ret = describe(request->client, ranges, count, &padded);
+	if (ret != kIOReturnSuccess)
+		return refused(request->dev, ret);
+	status = prepare(request->dev, padded, 0, before + parsed->length + after, out);
+	OSSafeReleaseNULL(padded);
+	return status;
+}
+
+static enum vfa_status map_part(void *context, uint64_t length, struct vfa_block *out)
+{
+	Request *request = static_cast<Request *>(context);
+
+	return prepare(request->dev, request->memory, length, length, out);
+}
+
+static void unmap_block(void *context, struct vfa_block *block)
+{
+	(void)context;
+	complete(static_cast<IODMACommand *>(block->command));
+}
+
+static const struct vfa_mapper mapper = {map_request, map_part, unmap_block};
+
+static struct vfa_wish wish_of(const Device *dev, const vfa_dma_parsed *map)
+{
+	uint64_t page = dev->info.dma_page, modulus = (uint64_t)1 << map->op.align;
+	struct vfa_wish wish = {};
+
+	wish.length = map->length;
+	wish.modulus = modulus < page ? page : modulus;
+	wish.residue = map->op.residue * page & (wish.modulus - 1);
+	wish.required = map->op.flags & VFA_DMA_ALIGN_REQUIRED;
+	wish.filler_max = vfa_dma_table_spare(&dev->dma);
+	wish.padding_max = vfa_dma_table_padding_max(&dev->dma, map->length);
+	wish.padding_room = vfa_padding_room(map);
+	return wish;
+}
+
+/* ---- operations ---- */
+
+static enum vfa_status place(Device *dev, VFIOUserPCIUserClient *client, const vfa_dma_parsed *parsed,
+			     struct vfa_placed *placed)
+{
+	struct vfa_wish wish = wish_of(dev, parsed);
+	Request request = {dev, client, parsed, nullptr};
+	enum vfa_status status;
+	IOReturn ret;
+
+	ret = describe(client, parsed->ranges, parsed->op.nr_ranges, &request.memory);
+	if (ret != kIOReturnSuccess)
+		return refused(dev, ret);
+	status = vfa_place(&dev->placement, &mapper, &request, &wish, placed);
+	OSSafeReleaseNULL(request.memory);
+	dev->align_attempts += placed->calls - 1;
+	if (status != VFA_OK)
+		return status;
+	if (placed->aligned)
+		return VFA_OK;
+	dev->misaligned++;
+	if (!wish.required)
+		return VFA_OK;
+	unmap_block(&request, &placed->block);
+	return VFA_E_NOT_ALIGNED;
+}
+
 static enum vfa_status map(Device *dev, VFIOUserPCIUserClient *client, const vfa_dma_parsed *request,
 			   struct vfa_dma_result *result)
 {
-	IOAddressSegment ranges[VFA_MAX_RANGES];
-	IOMemoryDescriptor *memory = nullptr;
-	Mapping mapping = {};
+	struct vfa_placed placed;
 	enum vfa_status status;
-	IOReturn ret;
 
 	status = vfa_dma_table_reserve(&dev->dma, request->length, &result->handle);
 	if (status != VFA_OK)
 		return status;
-
-	for (unsigned i = 0; i < request->op.nr_ranges; i++)
-		ranges[i] = {request->ranges[i].address, request->ranges[i].length};
-	ret = client->CreateMemoryDescriptorFromClient(kIOMemoryDirectionInOut | kIOMemoryDisableCopyOnWrite,
-						       request->op.nr_ranges, ranges, &memory);
-	if (ret == kIOReturnNoMemory) /* here: more pages than the Mac has */
-		ret = kIOReturnVMError;
-	status = ret == kIOReturnSuccess ? prepare_aligned(dev, memory, request, &mapping) : refused(dev, ret);
-	OSSafeReleaseNULL(memory);
+	status = place(dev, client, request, &placed);
 	if (status != VFA_OK) {
 		vfa_dma_table_cancel(&dev->dma, result->handle);
 		result->handle = 0;
 		return status;
 	}
-	vfa_dma_table_commit(&dev->dma, result->handle, mapping.command, mapping.iova);
-	result->iova = mapping.iova;
+	result->iova = placed.block.iova + placed.before;
 	result->length = request->length;
+	vfa_dma_table_commit(&dev->dma, result->handle, placed.block.command, result->iova,
+			     (uint32_t)(placed.block.length - request->length));
 	return VFA_OK;
 }
 
 static enum vfa_status unmap(Device *dev, uint64_t handle, struct vfa_dma_result *result)
 {
-	Mapping mapping = {};
+	void *command = vfa_dma_table_remove(&dev->dma, handle, &result->iova, &result->length);
 
-	mapping.command =
-		static_cast<IODMACommand *>(vfa_dma_table_remove(&dev->dma, handle, &result->iova, &result->length));
-	if (!mapping.command)
+	if (!command)
 		return VFA_E_BAD_HANDLE;
 	result->handle = handle;
-	complete(&mapping);
+	complete(static_cast<IODMACommand *>(command));
 	return VFA_OK;
 }
 
@@ -212,6 +247,8 @@ IOReturn device_dma_submit(Device *dev, VFIOUserPCIUserClient *client, const voi
 	*results = {};
 	if (!vfa_dma_batch_open(&reader, data, bytes, dev->info.dma_page))
 		return kIOReturnBadArgument;
+	dev->submit_calls++;
+	dev->operations += reader.left;
 	while (reader.left) {
 		struct vfa_dma_result *result = &results->result[results->count++];
 		enum vfa_status status = vfa_dma_batch_next(&reader, &request);
@@ -227,10 +264,10 @@ uint64_t device_dma_complete_all(Device *dev)
 {
 	uint64_t completed = 0;
 	uint32_t cursor = 0;
-	Mapping mapping;
+	void *command;
 
-	while ((mapping.command = static_cast<IODMACommand *>(vfa_dma_table_pop(&dev->dma, &cursor)))) {
-		complete(&mapping);
+	while ((command = vfa_dma_table_pop(&dev->dma, &cursor))) {
+		complete(static_cast<IODMACommand *>(command));
 		completed++;
 	}
 	return completed;

@@ -52,6 +52,26 @@ static uint64_t number_property(IOPCIDevice *pci, const char *key)
 	return result;
 }
 
+/*
+ * Which DART a function is behind: a phandle in data, as the device tree has
+ * it (xnu IOMapper.cpp, copyMapperForDeviceWithIndex).  It can be an object of
+ * the kernel instead, which cannot be asked for: unknown.
+ */
+static uint64_t mapper_property(IOPCIDevice *pci)
+{
+	OSContainer *value = nullptr;
+	uint32_t phandle = 0;
+	OSData *data;
+
+	if (pci->SearchProperty("iommu-parent", "IOService", 0, &value) != kIOReturnSuccess)
+		return 0;
+	data = OSDynamicCast(OSData, value);
+	if (data && data->getLength() >= sizeof(phandle))
+		memcpy(&phandle, data->getBytesNoCopy(), sizeof(phandle));
+	OSSafeReleaseNULL(value);
+	return phandle;
+}
+
 static void identify_window(Device *dev)
 {
 	uint64_t page = number_property(dev->pci, kIOPCIDeviceMapperPageSize);
@@ -64,6 +84,7 @@ static void identify_window(Device *dev)
 	dev->info.iova_last = window.last;
 	dev->info.dma_bytes_max = vfa_dma_budget(window.last - window.first + 1);
 	dev->info.dma_mappings_max = VFA_DMA_MAPPINGS_MAX;
+	dev->info.mapper = mapper_property(dev->pci);
 	DEVICE_LOG(dev, "mapper properties: page %llu, base 0x%llx, size 0x%llx; used: IOVAs 0x%llx to 0x%llx",
 		   (unsigned long long)page, (unsigned long long)base, (unsigned long long)size,
 		   (unsigned long long)window.first, (unsigned long long)window.last);

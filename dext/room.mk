@@ -41,5 +41,10 @@ $(B)/tests/unit/test_dext_core.o: CPPFLAGS := -I$(TOP)/abi -I$(TOP)/dext/core
 $(B)/tests/unit/test_dext_core: $(B)/tests/unit/test_dext_core.o $(DEXT_CORE)
 	$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
 
-TESTS += $(B)/tests/unit/test_dext_core
-SAN_TESTS += $(B)/tests/unit/test_dext_core
+# The search for addresses is tried on the placement policies of the simulated DART.
+$(B)/tests/unit/test_placement.o: CPPFLAGS := -I$(TOP) -I$(TOP)/abi -I$(TOP)/dext/core
+$(B)/tests/unit/test_placement: $(B)/tests/unit/test_placement.o $(DEXT_CORE) $$(MACSIM_DART_OBJS)
+	$(CC) $(LDFLAGS) $^ -lcmocka -o $@
+
+TESTS += $(B)/tests/unit/test_dext_core $(B)/tests/unit/test_placement
+SAN_TESTS += $(B)/tests/unit/test_dext_core $(B)/tests/unit/test_placement

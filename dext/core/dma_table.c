@@ -5,10 +5,33 @@
 
 /* A window fragments; 1/16 of it stays unused so that a refusal is ours and not the mapper's. */
 #define HEADROOM_SHIFT 4
+/* Twice the largest modulus is more than any wish can need. */
+#define PADDING_MAX ((uint64_t)2 << VFA_MAX_ALIGN_SHIFT)
 
 uint64_t vfa_dma_budget(uint64_t window_bytes)
 {
 	return window_bytes - (window_bytes >> HEADROOM_SHIFT);
+}
+
+/*
+ * Fillers are gone before anybody else asks, so half of the headroom is theirs
+ * too: a full budget can still be aligned.
+ */
+uint64_t vfa_dma_table_spare(const struct vfa_dma_table *table)
+{
+	return table->bytes_max - table->bytes_live + (table->bytes_max >> (HEADROOM_SHIFT + 1));
+}
+
+/* Tight is a quarter left.  All padding together takes at most an eighth, and one request's no more than itself. */
+uint64_t vfa_dma_table_padding_max(const struct vfa_dma_table *table, uint64_t length)
+{
+	uint64_t most = table->bytes_max / 8;
+
+	if (table->bytes_live > table->bytes_max / 4 * 3 || table->padding_live >= most)
+		return 0;
+	most -= table->padding_live;
+	most = length < most ? length : most;
+	return most < PADDING_MAX ? most : PADDING_MAX;
 }
 
 static uint64_t handle_of(uint32_t index, uint32_t generation)
@@ -32,7 +55,8 @@ static struct vfa_dma_slot *slot_of(struct vfa_dma_table *table, uint64_t handle
 static void free_slot(struct vfa_dma_table *table, struct vfa_dma_slot *slot)
 {
 	table->mappings_live--;
-	table->bytes_live -= slot->length;
+	table->bytes_live -= slot->length + slot->padding;
+	table->padding_live -= slot->padding;
 	slot->command = NULL;
 	slot->length = 0;
 	slot->generation++;
@@ -74,18 +98,22 @@ enum vfa_status vfa_dma_table_reserve(struct vfa_dma_table *table, uint64_t leng
 	slot->command = NULL;
 	slot->iova = 0;
 	slot->length = length;
+	slot->padding = 0;
 	table->mappings_live++;
 	table->bytes_live += length;
 	*handle = handle_of(index, slot->generation);
 	return VFA_OK;
 }
 
-void vfa_dma_table_commit(struct vfa_dma_table *table, uint64_t handle, void *command, uint64_t iova)
+void vfa_dma_table_commit(struct vfa_dma_table *table, uint64_t handle, void *command, uint64_t iova, uint32_t padding)
 {
 	struct vfa_dma_slot *slot = slot_of(table, handle);
 
 	slot->command = command;
 	slot->iova = iova;
+	slot->padding = padding;
+	table->padding_live += padding;
+	table->bytes_live += padding;
 	table->maps++;
 	if (table->mappings_live > table->mappings_peak)
 		table->mappings_peak = table->mappings_live;

@@ -29,7 +29,10 @@ struct vfa_dma_slot {
 	uint64_t iova;
 	uint64_t length;     /* 0 = free */
 	uint32_t generation; /* of the current or next mapping in this slot */
-	uint32_t next_free;  /* valid while free */
+	union {
+		uint32_t next_free; /* while free */
+		uint32_t padding;   /* bytes mapped beside the request's, while not */
+	};
 };
 
 struct vfa_dma_table {
@@ -40,7 +43,8 @@ struct vfa_dma_table {
 	uint64_t bytes_max;
 
 	uint32_t mappings_live, mappings_peak;
-	uint64_t bytes_live, bytes_peak;
+	uint64_t bytes_live, bytes_peak; /* padding included */
+	uint64_t padding_live;
 	uint64_t maps, unmaps, map_failures;
 };
 
@@ -50,8 +54,13 @@ void vfa_dma_table_init(struct vfa_dma_table *table, struct vfa_dma_slot *slots,
 
 /* Takes a slot and `length` bytes of budget. VFA_E_NO_MAPPINGS, VFA_E_NO_SPACE. */
 enum vfa_status vfa_dma_table_reserve(struct vfa_dma_table *table, uint64_t length, uint64_t *handle);
-void vfa_dma_table_commit(struct vfa_dma_table *table, uint64_t handle, void *command, uint64_t iova);
+/* iova: of the request, not of its padding, which is at most vfa_dma_table_padding_max() and is budget too. */
+void vfa_dma_table_commit(struct vfa_dma_table *table, uint64_t handle, void *command, uint64_t iova, uint32_t padding);
 void vfa_dma_table_cancel(struct vfa_dma_table *table, uint64_t handle);
+
+/* Bytes of budget left for a moment, and for padding of a request of that many bytes: none when the budget is tight. */
+uint64_t vfa_dma_table_spare(const struct vfa_dma_table *table);
+uint64_t vfa_dma_table_padding_max(const struct vfa_dma_table *table, uint64_t length);
 
 /* Gives the command of a committed mapping back and frees its slot; NULL for a handle that names none. */
 void *vfa_dma_table_remove(struct vfa_dma_table *table, uint64_t handle, uint64_t *iova, uint64_t *length);

@@ -49,13 +49,14 @@ bool dart_find_run(const uint64_t *used, uint64_t pages, uint64_t from, uint64_t
 	return false;
 }
 
-static const struct dart_policy *const policies[] = {&dart_first_fit, &dart_buddy, &dart_random};
+const struct dart_policy *const dart_policies[] = {&dart_first_fit, &dart_buddy,    &dart_random, &dart_next_fit,
+						   &dart_best_fit,  &dart_last_fit, NULL};
 
 const struct dart_policy *dart_policy_named(const char *name)
 {
-	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++)
-		if (!strcmp(policies[i]->name, name))
-			return policies[i];
+	for (size_t i = 0; dart_policies[i]; i++)
+		if (!strcmp(dart_policies[i]->name, name))
+			return dart_policies[i];
 	return NULL;
 }
 

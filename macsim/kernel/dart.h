@@ -23,7 +23,9 @@ struct dart_policy {
 	void (*free)(void *state, uint64_t first, uint64_t pages);   /* exactly as allocated */
 	void (*destroy)(void *state);
 };
-extern const struct dart_policy dart_first_fit, dart_buddy, dart_random;
+extern const struct dart_policy dart_first_fit, dart_buddy, dart_random, dart_next_fit, dart_best_fit, dart_last_fit;
+/* All of them, NULL at the end; the first is the default. */
+extern const struct dart_policy *const dart_policies[];
 const struct dart_policy *dart_policy_named(const char *name);
 
 enum dart_exhaustion { DART_FULL_ERROR, DART_FULL_BLOCK, DART_FULL_PANIC };

@@ -6,6 +6,7 @@
  * with a mapping without belonging to it count as outside, which is stricter
  * than the hardware: nothing may depend on reaching them.
  */
+#include "faults.h"
 #include "kernel.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #define VM_PAGE_SHIFT_MIN 14
 
 struct dma_mapping {
+	struct function *function; /* whose dext made it */
 	uint64_t iova, pages;
 	uint32_t direction;
 	unsigned nr_chunks;
@@ -57,14 +59,26 @@ static void complete(struct command *c)
 	if (!c->memory)
 		return;
 	if (f) {
-		pthread_rwlock_wrlock(&f->dart_lock);
-		dart_unmap(&f->dart, c->mapping.iova, c->mapping.pages);
+		pthread_rwlock_wrlock(&f->mapper->lock);
+		dart_unmap(&f->mapper->dart, c->mapping.iova, c->mapping.pages);
 		f->unmaps++;
-		pthread_rwlock_unlock(&f->dart_lock);
+		f->mappings--;
+		f->mapped_pages -= c->mapping.pages;
+		pthread_rwlock_unlock(&f->mapper->lock);
 	}
 	drop_chunks(&c->mapping);
 	object_unref(c->memory);
 	c->memory = NULL;
+}
+
+static void count_mapping(struct function *f, uint64_t pages)
+{
+	f->maps++;
+	f->mapped_pages += pages;
+	if (++f->mappings > f->peak_mappings)
+		f->peak_mappings = f->mappings;
+	if (f->mapped_pages > f->peak_pages)
+		f->peak_pages = f->mapped_pages;
 }
 
 /* One block for everything (MD dmaMap 4605). false: full, and the machine file wants an error. */
@@ -75,17 +89,18 @@ static bool reserve(struct command *c)
 	bool ok, first = true;
 
 	for (;;) {
-		pthread_rwlock_wrlock(&f->dart_lock);
-		ok = dart_map(&f->dart, m->pages, m, &m->iova);
+		pthread_rwlock_wrlock(&f->mapper->lock);
+		ok = dart_map(&f->mapper->dart, m->pages, m, &m->iova);
 		for (unsigned i = 0; ok && i < m->nr_chunks; i++)
 			m->chunks[i].iova += m->iova;
-		f->maps += ok;
+		if (ok)
+			count_mapping(f, m->pages);
 		f->map_failures += !ok && first;
-		pthread_rwlock_unlock(&f->dart_lock);
+		pthread_rwlock_unlock(&f->mapper->lock);
 		first = false;
-		if (ok || f->dart.config.exhaustion == DART_FULL_ERROR)
+		if (ok || f->mapper->dart.config.exhaustion == DART_FULL_ERROR)
 			return ok;
-		if (f->dart.config.exhaustion == DART_FULL_PANIC)
+		if (f->mapper->dart.config.exhaustion == DART_FULL_PANIC)
 			kernel_panic(
 				"%s: IODARTMapper has no room for %llu pages and asserts; keep a smaller DMA budget",
 				f->config.bdf, (unsigned long long)m->pages);
@@ -105,11 +120,11 @@ static bool reserve(struct command *c)
 static int32_t lay_out(struct command *c, struct descriptor *d)
 {
 	struct dma_mapping *m = &c->mapping;
-	uint64_t page = c->function ? c->function->dart.config.page : kernel.config.page;
+	uint64_t page = c->function ? c->function->mapper->dart.config.page : kernel.config.page;
 	uint64_t skip = c->offset, left = c->length;
 	unsigned room = 0;
 
-	*m = (struct dma_mapping){.direction = d->direction};
+	*m = (struct dma_mapping){.function = c->function, .direction = d->direction};
 	for (unsigned i = 0; i < d->nr_segments && left; i++) {
 		const struct segment *s = &d->segments[i];
 		if (skip >= s->length) {
@@ -174,24 +189,6 @@ static bool above_limit(const struct command *c, const struct slot *slots, unsig
 	return false;
 }
 
-/* True once per wish of fail_prepare=N. */
-static bool injected_failure(void)
-{
-	unsigned n = atomic_load(&kernel.knobs.fail_prepare);
-
-	while (n && !atomic_compare_exchange_weak(&kernel.knobs.fail_prepare, &n, n - 1))
-		;
-	return n != 0;
-}
-
-static void injected_delay(void)
-{
-	uint64_t until = now_ns() + 1000ull * atomic_load(&kernel.knobs.call_delay_us);
-
-	while (now_ns() < until)
-		;
-}
-
 static int32_t prepare(struct command *c, struct descriptor *d, uint64_t offset, uint64_t length, unsigned room,
 		       struct slot *slots, unsigned *n)
 {
@@ -216,7 +213,7 @@ static int32_t prepare(struct command *c, struct descriptor *d, uint64_t offset,
 			(unsigned long long)offset, (unsigned long long)length, (unsigned long long)d->length);
 	c->offset = offset;
 	c->length = length;
-	ret = injected_failure() ? kIOReturnNoResources : lay_out(c, d);
+	ret = fault_fails(FAULT_PREPARE) ? kIOReturnNoResources : lay_out(c, d);
 	if (!ret && c->function && !reserve(c))
 		ret = kIOReturnNoResources;
 	if (ret) {
@@ -277,6 +274,8 @@ int32_t do_dma_create(struct conn *c, const struct mw_msg *in, struct mw_msg *ou
 	object_unref(device);
 	if (in->a[1] || bits > 255) /* US 960 */
 		return kIOReturnBadArgument;
+	if (fault_fails(FAULT_COMMAND))
+		return kIOReturnNoMemory;
 	if (bits && bits < VM_PAGE_SHIFT_MIN) /* initWithSpecification refuses (DC 274) */
 		return kIOReturnNoMemory;
 	command = calloc(1, sizeof(*command));
@@ -305,7 +304,7 @@ int32_t do_dma_prepare(struct conn *c, const struct mw_msg *in, struct mw_msg *o
 	d = object_find(in->a[2], OBJ_DESCRIPTOR, c->task);
 	if (command && d) {
 		pthread_mutex_lock(&command->lock);
-		injected_delay();
+		fault_delays(FAULT_PREPARE);
 		ret = prepare(command, d, in->a[3], in->a[4], in->a[5], (struct slot *)c->out, &n);
 		pthread_mutex_unlock(&command->lock);
 		out->a[0] = d->direction; /* Out: the device may read; In: it may write */
@@ -328,7 +327,7 @@ int32_t do_dma_complete(struct conn *c, const struct mw_msg *in, struct mw_msg *
 		return kIOReturnBadArgument;
 	}
 	pthread_mutex_lock(&command->lock);
-	injected_delay();
+	fault_delays(FAULT_COMPLETE);
 	if (command->memory)
 		complete(command);
 	else
@@ -387,7 +386,7 @@ static const struct chunk *chunk_at(const struct dma_mapping *m, uint64_t iova)
 
 static void stray(struct function *f, uint64_t iova, uint64_t bytes, bool write)
 {
-	bool before = dart_ever_mapped(&f->dart, iova);
+	bool before = dart_ever_mapped(&f->mapper->dart, iova);
 
 	klog(f->config.bdf, "stray DMA: %s of %llu bytes at 0x%llx, %s", write ? "write" : "read",
 	     (unsigned long long)bytes, (unsigned long long)iova, before ? "mapped once, not now" : "never mapped");
@@ -405,11 +404,12 @@ static bool transfer(struct function *f, uint64_t iova, uint8_t *buf, size_t byt
 		return false;
 	}
 	/* Held over the copy: when CompleteDMA has returned, no access is still on its way. */
-	pthread_rwlock_rdlock(&f->dart_lock);
+	pthread_rwlock_rdlock(&f->mapper->lock);
 	while (bytes) {
-		const struct dma_mapping *m = dart_owner(&f->dart, iova);
-		const struct chunk *c = m ? chunk_at(m, iova) : NULL;
-		if (!c || (f->dart.config.enforce_direction && !(m->direction & needed))) {
+		const struct dma_mapping *m = dart_owner(&f->mapper->dart, iova);
+		/* A shared DART would let a function reach its neighbour's mappings. Here that is stray too. */
+		const struct chunk *c = m && m->function == f ? chunk_at(m, iova) : NULL;
+		if (!c || (f->mapper->dart.config.enforce_direction && !(m->direction & needed))) {
 			stray(f, iova, bytes, write);
 			ok = false;
 			break;
@@ -427,7 +427,7 @@ static bool transfer(struct function *f, uint64_t iova, uint8_t *buf, size_t byt
 		buf += part;
 		bytes -= part;
 	}
-	pthread_rwlock_unlock(&f->dart_lock);
+	pthread_rwlock_unlock(&f->mapper->lock);
 	return ok;
 }
 

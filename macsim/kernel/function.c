@@ -10,7 +10,7 @@
 #include <time.h>
 
 #define POLL_FIRST_NS       20000ull
-#define POLL_ACTIVE_NS      200000ull  /* longest sleep shortly after activity */
+#define POLL_ACTIVE_NS      200000ull   /* longest sleep shortly after activity */
 #define POLL_ACTIVE_SPAN_NS 50000000ull /* what shortly means */
 #define POLL_IDLE_NS        20000000ull
 
@@ -309,9 +309,11 @@ void function_publish(struct function *f)
 	publish_place(f, nub);
 	publish_addresses(f, nub);
 	/* PB 4431-4458. The unit of the window is not published; bytes are this kernel's choice. */
-	entry_set_number(nub, "IOPCIDeviceMapperPageSize", f->dart.config.page);
-	entry_set_number(nub, "IOPCIDeviceMemoryMapBase", f->dart.config.base);
-	entry_set_number(nub, "IOPCIDeviceMemoryMapSize", f->dart.config.size);
+	entry_set_number(nub, "IOPCIDeviceMapperPageSize", f->mapper->dart.config.page);
+	entry_set_number(nub, "IOPCIDeviceMemoryMapBase", f->mapper->dart.config.base);
+	/* As from the device tree: a phandle for each mapper, as data (IOMapper.cpp copyMapperForDeviceWithIndex). */
+	entry_set_data(nub, "iommu-parent", &f->mapper->phandle, sizeof(f->mapper->phandle));
+	entry_set_number(nub, "IOPCIDeviceMemoryMapSize", f->mapper->dart.config.size);
 	pthread_mutex_lock(&kernel.lock);
 	nub->started = true;
 	pthread_mutex_unlock(&kernel.lock);
@@ -408,6 +410,33 @@ static bool refuse(struct function *f, char *err, size_t err_size)
 	return false;
 }
 
+#define FIRST_PHANDLE 0x60
+
+static struct mapper mappers[MACHINE_FUNCTIONS_MAX];
+static unsigned nr_mappers;
+
+/* The one of that name, or a new one; they live as long as the machine. */
+static struct mapper *mapper_for(const struct function_config *c, const struct dart_config *dart, char *why,
+				 size_t why_size)
+{
+	struct mapper *m = &mappers[nr_mappers];
+	pthread_rwlockattr_t rw;
+
+	for (unsigned i = 0; c->dart && i < nr_mappers; i++)
+		if (mappers[i].name && !strcmp(mappers[i].name, c->dart))
+			return &mappers[i];
+	if (!dart_init(&m->dart, dart, why, why_size))
+		return NULL;
+	m->name = c->dart;
+	m->phandle = FIRST_PHANDLE + nr_mappers++;
+	/* A busy device must not keep CompleteDMA waiting. */
+	pthread_rwlockattr_init(&rw);
+	pthread_rwlockattr_setkind_np(&rw, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&m->lock, &rw);
+	pthread_rwlockattr_destroy(&rw);
+	return m;
+}
+
 static bool build(struct function *f, const struct dart_config *dart, char *err, size_t err_size)
 {
 	char why[256];
@@ -418,7 +447,8 @@ static bool build(struct function *f, const struct dart_config *dart, char *err,
 			 machine_place(f->machine, f->config.section, "model"), f->config.model);
 		return false;
 	}
-	if (!dart_init(&f->dart, dart, why, sizeof(why))) {
+	f->mapper = mapper_for(&f->config, dart, why, sizeof(why));
+	if (!f->mapper) {
 		snprintf(err, err_size, "%s: %s", f->config.bdf, why);
 		return false;
 	}
@@ -439,7 +469,6 @@ struct function *function_create(const struct function_config *c, const struct d
 {
 	struct function *f = calloc(1, sizeof(*f));
 	pthread_condattr_t cond;
-	pthread_rwlockattr_t rw;
 
 	f->config = *c;
 	f->machine = m;
@@ -449,11 +478,6 @@ struct function *function_create(const struct function_config *c, const struct d
 	pthread_condattr_setclock(&cond, CLOCK_MONOTONIC);
 	pthread_cond_init(&f->kick, &cond);
 	pthread_condattr_destroy(&cond);
-	/* A busy device must not keep CompleteDMA waiting. */
-	pthread_rwlockattr_init(&rw);
-	pthread_rwlockattr_setkind_np(&rw, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&f->dart_lock, &rw);
-	pthread_rwlockattr_destroy(&rw);
 	if (!build(f, dart, err, err_size)) {
 		free(f->state);
 		free(f);

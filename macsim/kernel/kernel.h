@@ -11,11 +11,12 @@
  *     command     IODMACommand: one live DART mapping at most
  *     source      interrupt dispatch source
  *     notification
- *   function      a PCI function: configuration space, BARs, DART, model, poll thread
+ *   function      a PCI function: configuration space, BARs, model, poll thread
+ *   mapper        a DART with its window; functions may share one
  *   host          keeps one dext process per function running
  *
  * Locks, outermost first: connect.lock, command.lock, function.resetting,
- * kernel.lock, function.lock, function.dart_lock, task.lock, outbox.lock, the
+ * kernel.lock, function.lock, mapper.lock, task.lock, outbox.lock, the
  * object table's.  kernel.lock and function.lock are never held across an
  * upcall; kernel.lock is never held while the device works (function.lock is
  * not taken under it).
@@ -288,6 +289,15 @@ struct source {
 	struct source *next;
 };
 
+/* What iommu-parent names: functions with the same one share its window and its translations (IOMapper.cpp, MAP 163).
+ */
+struct mapper {
+	const char *name; /* NULL: one function's own */
+	uint32_t phandle;
+	pthread_rwlock_t lock;
+	struct dart dart;
+};
+
 struct function {
 	struct function_config config;
 	struct machine *machine;
@@ -325,10 +335,10 @@ struct function {
 	uint64_t flr_resets, hot_resets;
 	bool reset_before_start;
 
-	pthread_rwlock_t dart_lock;
-	struct dart dart;
-	/* dart_lock */
+	struct mapper *mapper;
+	/* mapper.lock */
 	uint64_t maps, unmaps, map_failures;
+	uint64_t mappings, mapped_pages, peak_mappings, peak_pages; /* of this function alone */
 	atomic_ullong dma_read_bytes, dma_write_bytes, dma_blocked;
 
 	struct host *host;
@@ -371,12 +381,12 @@ struct host *host_new(struct function *f, const char *dext, const char *class);
 void host_start(struct host *h); /* a thread that keeps the dext running */
 /* Waits until the first Start is through; false with a sentence. */
 bool host_wait_started(struct host *h, uint64_t deadline, char *err, size_t err_size);
-void host_stop(struct host *h);   /* the driver stops, the process ends, by force after 3 s; nothing is relaunched */
+void host_stop(struct host *h); /* the driver stops, the process ends, by force after 3 s; nothing is relaunched */
 void host_kill(struct host *h, pid_t pid); /* SIGKILL, if pid (0: any) is its process; relaunched as after any crash */
-void host_unplug(struct host *h); /* the device vanishes */
-bool host_plug(struct host *h);   /* and comes back; false: it is there */
-void host_replug(struct host *h); /* both, not waiting */
-pid_t host_pid(struct host *h);   /* 0: none */
+void host_unplug(struct host *h);          /* the device vanishes */
+bool host_plug(struct host *h);            /* and comes back; false: it is there */
+void host_replug(struct host *h);          /* both, not waiting */
+pid_t host_pid(struct host *h);            /* 0: none */
 struct function *host_function(struct host *h);
 void host_dext_buried(struct host *h, bool crashed);
 void host_maybe_exit(struct task *dext); /* tells the process to leave once it has no services */
@@ -426,15 +436,11 @@ void report_add_stray(const char *bdf, uint64_t iova, uint64_t bytes, bool write
 
 /* ---- main.c ---- */
 
-struct knobs {
-	atomic_uint fail_prepare, call_delay_us, refuse_open, link_fails;
-};
 struct kernel {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* an entry, a task or a host moved on */
 	struct task *tasks;
 	struct machine_config config;
-	struct knobs knobs;
 	atomic_bool panicked;
 	char panic[256];
 	FILE *log;

@@ -114,7 +114,7 @@ static struct setting *find(struct machine *m, const char *section, const char *
 
 static bool known_section(const char *name)
 {
-	return !strcmp(name, "machine") || !strcmp(name, "dart") || !strcmp(name, "dext") ||
+	return !strcmp(name, "machine") || !strcmp(name, "dart") || !strcmp(name, "dext") || !strcmp(name, "faults") ||
 	       !strncmp(name, "enclosure ", 10) || !strncmp(name, "function ", 9);
 }
 
@@ -156,7 +156,8 @@ static bool parse_line(struct machine *m, char *line, char **section, const char
 		line = trim(line + 1);
 		if (!known_section(line))
 			return fail(err, err_size,
-				    "%s: no section [%s]; there are machine, dart, dext, enclosure NAME and function BDF",
+				    "%s: no section [%s]; there are machine, dart, dext, faults, enclosure NAME and "
+				    "function BDF",
 				    place, line);
 		if (have_section(m, line))
 			return fail(err, err_size, "%s: section [%s] appears twice", place, line);
@@ -313,11 +314,13 @@ static bool configure_dart(struct machine *m, struct dart_config *d, char *err, 
 	    !get_size(m, "dart", "mappings", &d->max_mappings, err, err_size) ||
 	    !get_size(m, "dart", "seed", &d->seed, err, err_size) ||
 	    !get_size(m, "dart", "reuse_delay", &d->reuse_delay, err, err_size) ||
-	    !get_choice(m, "dart", "policy", "first-fit|buddy|random", &policy, err, err_size) ||
+	    /* In the order of dart_policies[]. */
+	    !get_choice(m, "dart", "policy", "first-fit|buddy|random|next-fit|best-fit|last-fit", &policy, err,
+			err_size) ||
 	    !get_choice(m, "dart", "exhaustion", "error|block|panic", &exhaustion, err, err_size) ||
 	    !get_choice(m, "dart", "direction", "ignore|enforce", &direction, err, err_size))
 		return false;
-	d->policy = dart_policy_named((const char *[]){"first-fit", "buddy", "random"}[policy]);
+	d->policy = dart_policies[policy];
 	d->exhaustion = (enum dart_exhaustion)exhaustion;
 	d->enforce_direction = direction;
 	if (!dart_init(&trial, d, why, sizeof(why)))
@@ -424,6 +427,7 @@ static bool configure_function(struct machine *m, const char *section, const cha
 	    !configure_link(m, section, &f->link, err, err_size) || !configure_bars(m, section, f, err, err_size))
 		return false;
 	f->built_in = built_in;
+	f->dart = machine_value(m, section, "dart");
 	f->driver = machine_value(m, section, "driver");
 	if (!f->driver)
 		f->driver = "dext";

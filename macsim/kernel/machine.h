@@ -38,6 +38,7 @@ struct function_config {
 	unsigned irq_limit; /* at most this many granted by the platform; 0 = all */
 	enum bar_mode bars[MACHINE_BARS];
 	bool built_in;      /* on the logic board; false: behind Thunderbolt */
+	const char *dart;   /* functions with the same name here share a DART; NULL: one of its own */
 	const char *driver; /* "dext", "none", or the kernel class that takes the nub first */
 	struct link_config link;
 	/* Identity in place of the model's; -1: the model's. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* main.c - macsim: starts the machine, runs a command on it, and says how it went. */
+#include "faults.h"
 #include "kernel.h"
 
 #include <dirent.h>
@@ -273,6 +274,24 @@ static void prepare_search_path(void)
 	}
 }
 
+/* Faults a machine is born with. */
+static bool set_faults(struct machine *m, char *err, size_t err_size)
+{
+	for (unsigned i = 0; fault_name(i); i++) {
+		const char *text = machine_value(m, "faults", fault_name(i));
+		uint64_t value = 0;
+
+		if (text && (!machine_parse_size(text, &value) || value > UINT32_MAX)) {
+			snprintf(err, err_size, "%s: %s=%s is not a number", machine_place(m, "faults", fault_name(i)),
+				 fault_name(i), text);
+			return false;
+		}
+		if (text)
+			fault_set(fault_name(i), (uint32_t)value);
+	}
+	return true;
+}
+
 static bool build_machine(const struct options *o, struct machine **m, char *err, size_t err_size)
 {
 	char path[PATH_MAX];
@@ -293,7 +312,7 @@ static bool build_machine(const struct options *o, struct machine **m, char *err
 			return false;
 		functions[nr_functions++] = f;
 	}
-	return machine_all_used(*m, err, err_size);
+	return set_faults(*m, err, err_size) && machine_all_used(*m, err, err_size);
 }
 
 static bool start_machine(const char *dext, char *err, size_t err_size)

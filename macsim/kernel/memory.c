@@ -9,6 +9,7 @@
  * wired pages do.  Other memory is reached in the living process; it does not
  * survive its exit.
  */
+#include "faults.h"
 #include "kernel.h"
 
 #include <errno.h>
@@ -605,6 +606,8 @@ int32_t do_md_from_client(struct conn *c, const struct mw_msg *in, struct mw_msg
 		ret = kIOReturnOverrun;
 	else if (in->len != in->a[2] * 16)
 		ret = kIOReturnBadArgument;
+	else if (fault_fails(FAULT_DESCRIPTOR))
+		ret = kIOReturnNoMemory;
 	else if ((d = descriptor_from_client(process, c->task, in->a[1] > UINT32_MAX ? UINT32_MAX : in->a[1], in->a[2],
 					     (uint64_t *)c->in_payload, &ret)))
 		ret = reply_descriptor(d, out);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* pci.c - what IOPCIDevice gives a dext: the session, configuration space, BARs and reset. */
+#include "faults.h"
 #include "kernel.h"
 
 #include <fcntl.h>
@@ -397,7 +398,7 @@ static int32_t reset_function(struct function *f)
 /* Everything below the bridge goes through a hot reset together. */
 static int32_t reset_bus(struct function *f)
 {
-	bool link_fails = atomic_load(&kernel.knobs.link_fails);
+	bool link_fails = fault_link_fails();
 
 	for (unsigned i = 0; i < nr_functions; i++)
 		if (functions[i]->config.bus == f->config.bus)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* report.c - what happened: stray DMA, counters, and the JSON both the report and macsim-ctl show. */
+#include "faults.h"
 #include "kernel.h"
 
 #include <stdlib.h>
@@ -54,9 +55,9 @@ static uint64_t mappings_of(struct function *f)
 {
 	uint64_t n;
 
-	pthread_rwlock_rdlock(&f->dart_lock);
-	n = f->dart.mappings;
-	pthread_rwlock_unlock(&f->dart_lock);
+	pthread_rwlock_rdlock(&f->mapper->lock);
+	n = f->mappings;
+	pthread_rwlock_unlock(&f->mapper->lock);
 	return n;
 }
 
@@ -103,21 +104,21 @@ static unsigned clients_of(const struct function *f)
 static void write_function(FILE *out, struct function *f)
 {
 	static const char *const modes[] = {"mapped", "trapped", "unassigned"};
-	uint64_t page = f->dart.config.page;
+	uint64_t page = f->mapper->dart.config.page;
 	unsigned clients = clients_of(f), vectors = FUNCTION_VECTORS;
 	bool first = true;
 
 	pthread_mutex_lock(&f->lock);
-	pthread_rwlock_rdlock(&f->dart_lock);
+	pthread_rwlock_rdlock(&f->mapper->lock);
 	fprintf(out,
-		"{\"bdf\":\"%s\",\"model\":\"%s\",\"registry_id\":%llu,\"present\":%s,\"mappings\":%llu,"
+		"{\"bdf\":\"%s\",\"model\":\"%s\",\"registry_id\":%llu,\"mapper\":%u,\"present\":%s,\"mappings\":%llu,"
 		"\"mapped_bytes\":%llu,\"peak_mappings\":%llu,\"peak_bytes\":%llu,\"maps\":%llu,\"unmaps\":%llu,"
 		"\"map_failures\":%llu,",
-		f->config.bdf, f->model->name, (unsigned long long)(f->nub ? f->nub->o.id : 0), yes(f->present),
-		(unsigned long long)f->dart.mappings, (unsigned long long)(f->dart.mapped_pages * page),
-		(unsigned long long)f->dart.peak_mappings, (unsigned long long)(f->dart.peak_pages * page),
+		f->config.bdf, f->model->name, (unsigned long long)(f->nub ? f->nub->o.id : 0), f->mapper->phandle,
+		yes(f->present), (unsigned long long)f->mappings, (unsigned long long)(f->mapped_pages * page),
+		(unsigned long long)f->peak_mappings, (unsigned long long)(f->peak_pages * page),
 		(unsigned long long)f->maps, (unsigned long long)f->unmaps, (unsigned long long)f->map_failures);
-	pthread_rwlock_unlock(&f->dart_lock);
+	pthread_rwlock_unlock(&f->mapper->lock);
 	fprintf(out,
 		"\"dma_read_bytes\":%llu,\"dma_write_bytes\":%llu,\"dma_blocked\":%llu,\"interrupts\":%llu,\"vectors\":"
 		"[",
@@ -240,16 +241,7 @@ int32_t do_ctl_kill_dext(struct conn *c, const struct mw_msg *in, struct mw_msg 
 
 int32_t do_ctl_set(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 {
-	static const struct {
-		const char *name;
-		atomic_uint *value;
-	} knobs[] = {
-		{"fail_prepare", &kernel.knobs.fail_prepare},
-		{"call_delay_us", &kernel.knobs.call_delay_us},
-		{"refuse_open", &kernel.knobs.refuse_open},
-		{"link_fails", &kernel.knobs.link_fails},
-	};
-	char text[128], *eq;
+	char text[128], names[512], *eq;
 	uint64_t value;
 
 	(void)in;
@@ -259,11 +251,10 @@ int32_t do_ctl_set(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 		*eq++ = '\0';
 	if (!eq || !machine_parse_size(eq, &value) || value > UINT32_MAX)
 		return say(c, out, kIOReturnBadArgument, "expected KEY=NUMBER");
-	for (size_t i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++) {
-		if (strcmp(knobs[i].name, text))
-			continue;
-		atomic_store(knobs[i].value, value);
+	if (fault_set(text, (uint32_t)value))
 		return kIOReturnSuccess;
-	}
-	return say(c, out, kIOReturnNotFound, "there are fail_prepare, call_delay_us, refuse_open and link_fails");
+	snprintf(names, sizeof(names), "there are");
+	for (unsigned i = 0; fault_name(i); i++)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s %s", i ? "," : "", fault_name(i));
+	return say(c, out, kIOReturnNotFound, names);
 }

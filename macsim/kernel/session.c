@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* session.c - a client's connection to a user client of the dext, from IOServiceOpen to Stop. */
+#include "faults.h"
 #include "kernel.h"
 
 #include <stdlib.h>
@@ -245,7 +246,7 @@ int32_t do_service_open(struct conn *c, const struct mw_msg *in, struct mw_msg *
 	}
 	object_unref(service);
 	/* Entitlements are looked at once the dext's object exists; it is terminated then (US 4674). */
-	if (!kernel.config.entitled || atomic_load(&kernel.knobs.refuse_open)) {
+	if (!kernel.config.entitled || fault_refuse_open()) {
 		user_client_stop(client);
 		object_unref(client);
 		return kIOReturnNotPermitted;

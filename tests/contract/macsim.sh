@@ -66,6 +66,14 @@ check "so does refuse_open, at run time" 1 "does not open" \
 	"$macsim" "$work/machine" -- sh -c '$ctl set refuse_open=1 && $peer tidy'
 check "fail_prepare fails as often as it says" 0 "" "$macsim" "$work/machine" -- \
 	sh -c '$ctl set fail_prepare=1 && ! $peer tidy && $peer tidy'
+check "so does one that is to fail at its time, or regularly" 0 "" "$macsim" "$work/machine" -- sh -ec '
+	$ctl set fail_nth_prepare=2; $peer tidy; ! $peer tidy; $peer tidy; $peer tidy
+	$ctl set fail_every_prepare=2; $peer tidy; ! $peer tidy; $peer tidy; ! $peer tidy
+	$ctl set fail_every_prepare=0; $peer tidy; $peer tidy; $ctl set fail_nth_command=1; ! $peer tidy; $peer tidy'
+check "a machine may begin with faults" 0 "" "$macsim" --set faults.fail_prepare=1 "$work/machine" -- \
+	sh -c '! $peer tidy && $peer tidy'
+check "a call may hang for its time" 0 "" "$macsim" --set faults.hang_call_ms=700 "$work/machine" -- sh -ec '
+	start=$(date +%s%3N); $peer tidy; end=$(date +%s%3N); [ $((end - start)) -ge 700 ]'
 check "what the command leaves running is ended" 0 "" bash -c \
 	'"$macsim" "$work/machine" -- sh -c "sleep 3141 & setsid sleep 3141 & true" && ! pgrep -xf "sleep 3141"'
 check "SIGTERM ends the run and everything in it" 143 "" bash -c \

@@ -38,7 +38,7 @@ for c in list status run doctor; do
 	check "$c --help goes to stdout" test "$status" = 0 -a -s "$work/out" -a ! -s "$work/err"
 done
 plain $tool --version
-check "--version names the interface" grep -qE '^vfio-apple [0-9.]+ \(driver extension interface 1\.0\)$' "$work/out"
+check "--version names the interface" grep -qE '^vfio-apple [0-9.]+ \(driver extension interface 1\.1\)$' "$work/out"
 plain $tool frobnicate
 check "an unknown command" says 2 "unknown command 'frobnicate'"
 plain $tool list --frob
@@ -127,6 +127,8 @@ check "run becomes QEMU and ends with its status" test "$status" = 7 -a "$(cut -
 # --- a device that another process has ---
 
 mac -- sh -c "$b/tests/integration/cli_holder 03:00.0 '$tool' status --json 03:00.0"
+check "the counters of mapping and alignment are there" json \
+	"all(type(d[0][k]) is int for k in ('submit_calls', 'operations', 'misaligned', 'align_attempts', 'padding_bytes')) and d[0]['operations'] >= d[0]['maps']"
 check "status of a device in use does not disturb its user" json "d[0]['state'] == 'in use'"
 mac -- sh -c "$b/tests/integration/cli_holder 03:00.0 '$tool' list --json"
 check "list tells which device is in use" json "[x['state'] for x in d] == ['in use', 'free']"
@@ -135,6 +137,12 @@ check "run refuses a device in use" says 4 "03:00.0"
 
 # --- things that are wrong with the machine ---
 
+mac -- $tool status --json
+check "each function has a mapper of its own" json "d[0]['mapper'] and d[1]['mapper'] and d[0]['mapper'] != d[1]['mapper']"
+mac --set 03:00.0.dart=one --set 04:00.0.dart=one -- $tool status --json
+check "or shares one, and says so" json "d[0]['mapper'] and d[0]['mapper'] == d[1]['mapper']"
+mac -- $tool status 03:00.0
+check "in plain words too" test "$status" = 0 -a "$(grep -cE '^  (mapper +0x|calls +0, with 0 operations|alignment +0 maps not at)' "$work/out")" = 3
 mac --set machine.entitled=no -- $tool status 03:00.0
 check "a process without the entitlement" says 5 "03:00.0"
 mac -- $b/tests/integration/cli_other_version status 03:00.0

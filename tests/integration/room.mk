@@ -10,4 +10,4 @@ $(INTEGRATION_PROGS): %: %.o $(INTEGRATION_COMMON) $$(CLIENT_LIB) $$(PLATFORM_DE
 	$(CC) $(LDFLAGS) $< $(INTEGRATION_COMMON) $(CLIENT_LIB) $(PLATFORM_LIBS) -lcmocka -lpthread -o $@
 
 CHECK_DEPS += $(INTEGRATION_PROGS)
-TESTS += tests/integration/stack.sh tests/integration/dma.sh tests/integration/budget.sh tests/integration/protocol.sh
+TESTS += tests/integration/stack.sh tests/integration/dma.sh tests/integration/faults.sh tests/integration/budget.sh tests/integration/protocol.sh

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -211,6 +212,47 @@ static void alignment_is_met_or_refused(void **state)
 	assert_true(met > refused || getenv("DMA_SCATTERED"));
 }
 
+/* Whatever stands beside it, a mapping begins at its iova, ends after its length, and its bytes are the client's. */
+static void wishes_are_congruences(void **state)
+{
+	enum { PAGES = 24, ROUNDS = 40 };
+	struct vfa_dma_range ranges[2];
+	struct vfa_stats before = stats_of(ADDRESS), after;
+	struct vfa_dma_request req[ROUNDS];
+	uint8_t *mem = memory(PAGES * PAGE);
+	unsigned met = 0;
+
+	(void)state;
+	for (size_t i = 0; i < PAGES * PAGE; i += 8)
+		*(uint64_t *)(mem + i) = i * 0x9e3779b97f4a7c15;
+	ranges[0] = (struct vfa_dma_range){(uintptr_t)mem, 10 * PAGE};
+	ranges[1] = (struct vfa_dma_range){(uintptr_t)mem + 10 * PAGE, (PAGES - 10) * PAGE};
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t sum;
+
+		req[i] = map_request(ranges, 2);
+		req[i].align = 18;      /* 16 pages */
+		req[i].residue = i * 5; /* also beyond the modulus */
+		assert_int_equal(submit_one(d.dev, &req[i]), VFA_OK);
+		met += (req[i].iova - i * 5 * PAGE) % (16 * PAGE) == 0;
+		DO(dmatest_checksum(&d, 0, req[i].iova, PAGES * PAGE, &sum));
+		assert_true(sum == dmatest_fnv(mem, PAGES * PAGE));
+	}
+	after = stats_of(ADDRESS);
+	assert_int_equal(after.misaligned - before.misaligned, ROUNDS - met);
+	assert_true(met > ROUNDS * 3 / 4 || getenv("DMA_SCATTERED"));
+	assert_int_equal(after.bytes_live - before.bytes_live, ROUNDS * PAGES * PAGE + after.padding_bytes);
+	assert_true(after.operations - before.operations == ROUNDS &&
+		    after.submit_calls - before.submit_calls == ROUNDS);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		req[i] = unmap_request(req[i].handle);
+		assert_int_equal(submit_one(d.dev, &req[i]), VFA_OK);
+	}
+	after = stats_of(ADDRESS);
+	assert_int_equal(after.bytes_live, before.bytes_live);
+	assert_int_equal(after.padding_bytes, 0);
+}
+
 static void unmap_all_turns_bus_master_off(void **state)
 {
 	struct dmatest_buffer b;
@@ -329,8 +371,93 @@ static void mappings_are_counted_too(void **state)
 	assert_int_equal(stats_of(ADDRESS).last_error, 0);
 }
 
+/* ---- faults: the platform's calls fail, one after the other and at random ---- */
+
+enum { FAULT_OPS = 24 };
+
+/* A batch with wishes, of which some may be refused; what was given works, and everything can be given back. */
+static unsigned a_batch_with_faults(uint8_t *mem)
+{
+	struct vfa_dma_range ranges[FAULT_OPS];
+	struct vfa_dma_request req[FAULT_OPS];
+	unsigned refused = 0;
+
+	for (unsigned i = 0; i < FAULT_OPS; i++) {
+		ranges[i] = (struct vfa_dma_range){(uintptr_t)mem, (1 + i) * PAGE};
+		req[i] = map_request(&ranges[i], 1);
+		req[i].align = (uint8_t)(14 + i % 4);
+		req[i].residue = i;
+	}
+	assert_int_equal(vfa_dma_submit(d.dev, req, FAULT_OPS), 0);
+	for (unsigned i = 0; i < FAULT_OPS; i++) {
+		uint64_t sum;
+
+		if (req[i].status != VFA_OK) {
+			refused++;
+			req[i].handle = 0;
+			continue;
+		}
+		DO(dmatest_checksum(&d, 0, req[i].iova, (uint32_t)ranges[i].length, &sum));
+		assert_true(sum == dmatest_fnv(mem, ranges[i].length));
+	}
+	for (unsigned i = 0; i < FAULT_OPS; i++) {
+		if (!req[i].handle)
+			continue;
+		req[i] = unmap_request(req[i].handle);
+		assert_int_equal(submit_one(d.dev, &req[i]), VFA_OK);
+	}
+	return refused;
+}
+
+static void any_platform_call_may_fail(void **state)
+{
+	static const char *const calls[] = {"prepare", "descriptor", "command"};
+	struct vfa_stats before = stats_of(ADDRESS), after;
+	uint8_t *mem = memory(FAULT_OPS * PAGE);
+	unsigned refused = 0, batches = 0;
+	char setting[64];
+
+	(void)state;
+	for (size_t i = 0; i < FAULT_OPS * PAGE; i += 8)
+		*(uint64_t *)(mem + i) = i * 0x9e3779b97f4a7c15;
+	for (unsigned call = 0; call < 3; call++) {
+		for (unsigned nth = 1; nth <= 24; nth++) {
+			unsigned here;
+
+			snprintf(setting, sizeof(setting), "set fail_nth_%s=%u", calls[call], nth);
+			control(setting);
+			here = a_batch_with_faults(mem);
+			assert_true(here <= 1); /* one failure costs one mapping, or an alignment */
+			refused += here;
+			batches++;
+		}
+		snprintf(setting, sizeof(setting), "set fail_nth_%s=0", calls[call]);
+		control(setting);
+	}
+	assert_true(refused > 0);
+	control("set fail_seed=5");
+	control("set fail_one_in=4");
+	for (unsigned i = 0; i < 16; i++, batches++)
+		refused += a_batch_with_faults(mem);
+	control("set fail_one_in=0");
+	assert_int_equal(a_batch_with_faults(mem), 0);
+	batches++;
+
+	after = stats_of(ADDRESS);
+	assert_int_equal(after.map_failures - before.map_failures, refused);
+	assert_int_equal(after.maps - before.maps, batches * FAULT_OPS - refused);
+	assert_int_equal(after.unmaps - before.unmaps, batches * FAULT_OPS - refused);
+	assert_int_equal(after.bytes_live, before.bytes_live);
+	assert_int_equal(after.mappings_live, before.mappings_live);
+	assert_int_equal(after.padding_bytes, 0);
+	assert_int_not_equal(after.last_error, 0);
+}
+
 int main(int argc, char **argv)
 {
+	const struct CMUnitTest faults_test[] = {
+		cmocka_unit_test_setup_teardown(any_platform_call_may_fail, open_it, close_it),
+	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(ranges_become_one_block, open_it, close_it),
 		cmocka_unit_test_setup_teardown(a_batch_is_done_in_order, open_it, close_it),
@@ -338,6 +465,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(memory_that_is_not_there_is_refused, open_it, close_it),
 		cmocka_unit_test_setup_teardown(the_device_keeps_the_pages_it_was_given, open_it, close_it),
 		cmocka_unit_test_setup_teardown(alignment_is_met_or_refused, open_it, close_it),
+		cmocka_unit_test_setup_teardown(wishes_are_congruences, open_it, close_it),
 		cmocka_unit_test_setup_teardown(unmap_all_turns_bus_master_off, open_it, close_it),
 		cmocka_unit_test_setup_teardown(traffic_under_random_mappings, open_it, close_it),
 	};
@@ -351,6 +479,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(mappings_are_counted_too, open_it, close_it),
 	};
 
+	if (argc == 2 && !strcmp(argv[1], "faults"))
+		return cmocka_run_group_tests(faults_test, NULL, NULL);
 	if (argc == 2 && !strcmp(argv[1], "bytes"))
 		return cmocka_run_group_tests(bytes_test, NULL, NULL);
 	if (argc == 2 && !strcmp(argv[1], "refusal"))

@@ -345,6 +345,37 @@ static void hostile_batches_agree_with_the_book(void **state)
 
 static int commands[4096]; /* addresses to give as commands */
 
+/* What lies beside a mapping is budget as long as the mapping lives, and is not to be had when little is left. */
+static void padding_is_accounted(void **state)
+{
+	struct vfa_dma_slot slots[4];
+	struct vfa_dma_table table;
+	uint64_t handle, other, iova, length;
+
+	(void)state;
+	vfa_dma_table_init(&table, slots, 4, 4, 160 * PAGE);
+	assert_int_equal(vfa_dma_table_reserve(&table, 10 * PAGE, &handle), VFA_OK);
+	assert_int_equal(vfa_dma_table_padding_max(&table, 10 * PAGE), 10 * PAGE);
+	assert_int_equal(vfa_dma_table_padding_max(&table, 100 * PAGE), 20 * PAGE); /* an eighth, for all */
+	assert_true(vfa_dma_table_spare(&table) >= 150 * PAGE);
+	vfa_dma_table_commit(&table, handle, &commands[0], 0x80000000, 7 * PAGE);
+	assert_int_equal(table.bytes_live, 17 * PAGE);
+	assert_int_equal(table.bytes_peak, 17 * PAGE);
+	assert_int_equal(table.padding_live, 7 * PAGE);
+	assert_int_equal(vfa_dma_table_padding_max(&table, 100 * PAGE), 13 * PAGE);
+
+	assert_int_equal(vfa_dma_table_reserve(&table, 143 * PAGE, &other), VFA_OK);
+	assert_int_equal(vfa_dma_table_padding_max(&table, 143 * PAGE), 0);
+	assert_true(vfa_dma_table_spare(&table) < 6 * PAGE); /* half of the headroom */
+	assert_int_equal(vfa_dma_table_reserve(&table, PAGE, &iova), VFA_E_NO_SPACE);
+	vfa_dma_table_cancel(&table, other);
+
+	assert_ptr_equal(vfa_dma_table_remove(&table, handle, &iova, &length), &commands[0]);
+	assert_int_equal(length, 10 * PAGE); /* the client's */
+	assert_int_equal(table.bytes_live, 0);
+	assert_int_equal(table.padding_live, 0);
+}
+
 static void table_handles_do_not_outlive_their_mapping(void **state)
 {
 	struct vfa_dma_slot slots[2];
@@ -356,14 +387,14 @@ static void table_handles_do_not_outlive_their_mapping(void **state)
 	assert_int_equal(vfa_dma_table_reserve(&table, PAGE, &first), VFA_OK);
 	assert_int_not_equal(first, 0);
 	assert_null(vfa_dma_table_remove(&table, first, &iova, &length)); /* reserved is not yet mapped */
-	vfa_dma_table_commit(&table, first, &commands[0], 0x80000000);
+	vfa_dma_table_commit(&table, first, &commands[0], 0x80000000, 0);
 	assert_ptr_equal(vfa_dma_table_remove(&table, first, &iova, &length), &commands[0]);
 	assert_int_equal(iova, 0x80000000);
 	assert_int_equal(length, PAGE);
 	assert_null(vfa_dma_table_remove(&table, first, &iova, &length));
 
 	assert_int_equal(vfa_dma_table_reserve(&table, PAGE, &second), VFA_OK);
-	vfa_dma_table_commit(&table, second, &commands[1], 0x80000000);
+	vfa_dma_table_commit(&table, second, &commands[1], 0x80000000, 0);
 	assert_int_not_equal(first, second);
 	assert_int_equal((uint32_t)first,
 			 (uint32_t)second); /* the same slot, so only the generation tells them apart */
@@ -392,7 +423,7 @@ static void table_refuses_beyond_its_budget(void **state)
 
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(vfa_dma_table_reserve(&table, PAGE, &handle), VFA_OK);
-		vfa_dma_table_commit(&table, handle, &commands[i], 0x80000000 + i * PAGE);
+		vfa_dma_table_commit(&table, handle, &commands[i], 0x80000000 + i * PAGE, 0);
 	}
 	assert_int_equal(vfa_dma_table_reserve(&table, PAGE, &more), VFA_E_NO_MAPPINGS);
 	assert_int_equal(table.maps, 3);
@@ -430,7 +461,7 @@ static void table_agrees_with_a_list_under_random_use(void **state)
 				assert_int_equal(status, VFA_OK);
 				for (unsigned i = 0; i < count && round % 64 == 0; i++)
 					assert_true(live[i].handle != handle);
-				vfa_dma_table_commit(&table, handle, &commands[round % 4096], round);
+				vfa_dma_table_commit(&table, handle, &commands[round % 4096], round, 0);
 				live[count].handle = handle;
 				live[count].length = want;
 				live[count++].command = &commands[round % 4096];
@@ -833,6 +864,7 @@ int main(void)
 		cmocka_unit_test(batch_of_wrong_shape_is_refused_whole),
 		cmocka_unit_test(operation_content_is_judged_alone),
 		cmocka_unit_test(hostile_batches_agree_with_the_book),
+		cmocka_unit_test(padding_is_accounted),
 		cmocka_unit_test(table_handles_do_not_outlive_their_mapping),
 		cmocka_unit_test(table_refuses_beyond_its_budget),
 		cmocka_unit_test(table_agrees_with_a_list_under_random_use),

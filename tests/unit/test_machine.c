@@ -176,7 +176,7 @@ static const struct {
 	{"[dart]\nsize=-1\n", NULL, 2, "not a number"},
 	{"[dart]\nsize=99999999999999999999\n", NULL, 2, "not a number"},
 	{"[dart]\nsize=5000\n", NULL, 2, "whole pages"},
-	{"[dart]\npolicy=best-fit\n", NULL, 2, "first-fit|buddy|random"},
+	{"[dart]\npolicy=worst-fit\n", NULL, 2, "first-fit|buddy|random"},
 	{"[dart]\npolicy=first\n", NULL, 2, "first-fit|buddy|random"},
 	{"[dart]\nexhaustion=ignore\n", NULL, 2, "error|block|panic"},
 	{"[machine]\npage=64K\n", NULL, 2, "4K or 16K"},
