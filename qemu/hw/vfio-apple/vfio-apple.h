@@ -30,9 +30,9 @@
  *
  * Who waits for the host has a slot lock or the BQL, and ownership, for at most
  * three times host-timeout (and 0.2 ms per mapping when all of a function end):
- * that is how long the others can wait.  A doorbell is one RCU read side critical
- * section, as QEMU's dispatch makes it anyway: the functions it finds and the
- * memory regions it lets go of don't end within.
+ * that is how long the others can wait.  A doorbell is one RCU read side
+ * critical section, as QEMU's dispatch makes it anyway: the functions it finds
+ * and the memory regions it lets go of don't end within.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
