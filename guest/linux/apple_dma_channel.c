@@ -16,7 +16,7 @@
 #include "apple_dma_priv.h"
 
 /* What this module knows to use. */
-#define ADMA_FEATURES	ADMA_F_CONGRUENT
+#define ADMA_FEATURES	(ADMA_F_CONGRUENT | ADMA_F_SHARING)
 
 static void adma_write(struct adma_channel *ch, unsigned int reg, u32 value)
 {

@@ -279,10 +279,26 @@ void adma_frames_exit(void)
 
 /* What the ops call */
 
+static bool others_made_room(struct adma_table *t, const struct fi_want *wants, unsigned int count)
+{
+	u64 frames = 0;
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		frames += wants[i].frames;
+	return adma_sharing_make_room(t, frames, count);
+}
+
 int adma_table_get(struct adma_table *t, struct fi_want *wants, unsigned int count)
 {
-	if (likely(t->by_index))
-		return fi_get(&t->index, wants, count);
+	int err;
+
+	if (likely(t->by_index)) {
+		err = fi_get(&t->index, wants, count);
+		if (unlikely(err == -ENOMEM || err == -ENOSPC) && others_made_room(t, wants, count))
+			err = fi_get(&t->index, wants, count);
+		return err;
+	}
 	return t->running ? t->policy->get(t, wants, count) : -ENODEV;
 }
 
@@ -353,6 +369,8 @@ static void forget_index(struct adma_table *t)
 		return;
 	stop_policy(t);
 	list_del(&t->node);
+	if (t->shares)
+		adma_sharing_remove(t);
 	t->there = false;
 	t->by_index = false;
 	fi_destroy(&t->index);
@@ -389,6 +407,9 @@ int adma_table_init(struct adma_table *t, struct adma_function *fn, u32 nr_mappi
 	if (!err) {
 		t->there = true;
 		list_add_tail(&t->node, &tables);
+		t->shares = fn->mapper;
+		if (t->shares)
+			adma_sharing_add(t);
 		/* Memory that is going online has its notifier wait for us. */
 		err = walk_iomem_res_desc(IORES_DESC_NONE, IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY, 0, -1, t, add_ram);
 		if (err)

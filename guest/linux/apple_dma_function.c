@@ -72,19 +72,35 @@ static int request_window(struct adma_function *fn)
 	return err;
 }
 
-static int request_budget(struct adma_function *fn, u32 *mappings)
+int adma_function_budget(struct adma_function *fn, struct adma_budget *b)
 {
+	bool sharing = fn->companion->ch.features & ADMA_F_SHARING;
 	struct adma_budget_req *req;
 	struct adma_call call;
 	int err;
 
 	adma_call_begin(&fn->companion->ch, &call);
-	req = adma_call_add(&call, ADMA_OP_BUDGET, ADMA_BUDGET_BYTES_1_0, fn->index);
+	req = adma_call_add(&call, ADMA_OP_BUDGET, sharing ? sizeof(*req) : ADMA_BUDGET_BYTES_1_0, fn->index);
 	err = adma_call_only(&call, &req->req);
-	fn->bytes_max = le64_to_cpu(READ_ONCE(req->bytes_max));
-	*mappings = le32_to_cpu(READ_ONCE(req->mappings_max));
+	b->bytes_max = le64_to_cpu(READ_ONCE(req->bytes_max));
+	b->bytes_used = le64_to_cpu(READ_ONCE(req->bytes_used));
+	b->mappings_max = le32_to_cpu(READ_ONCE(req->mappings_max));
+	b->mappings_used = le32_to_cpu(READ_ONCE(req->mappings_used));
+	if (sharing) {
+		b->bytes_quota = le64_to_cpu(READ_ONCE(req->bytes_quota));
+		b->bytes_free = le64_to_cpu(READ_ONCE(req->bytes_free));
+		b->mappings_quota = le32_to_cpu(READ_ONCE(req->mappings_quota));
+		b->mappings_free = le32_to_cpu(READ_ONCE(req->mappings_free));
+		b->mapper = le32_to_cpu(READ_ONCE(req->mapper));
+	} else {
+		b->bytes_quota = b->bytes_max;
+		b->bytes_free = b->bytes_max - min(b->bytes_used, b->bytes_max);
+		b->mappings_quota = b->mappings_max;
+		b->mappings_free = b->mappings_max - min(b->mappings_used, b->mappings_max);
+		b->mapper = 0;
+	}
 	adma_call_end(&call);
-	if (!err && (!fn->bytes_max || !*mappings))
+	if (!err && (!b->bytes_max || !b->mappings_max))
 		err = -EPROTO;
 	return err;
 }
@@ -93,7 +109,7 @@ static int request_budget(struct adma_function *fn, u32 *mappings)
 static int claim(struct adma_function *fn)
 {
 	unsigned int waited = 0;
-	u32 mappings;
+	struct adma_budget budget;
 	int err;
 
 	fn->generation = adma_channel_read(&fn->companion->ch, ADMA_REG_GENERATION);
@@ -103,9 +119,12 @@ static int claim(struct adma_function *fn)
 	}
 	if (err)
 		return err;
-	err = request_window(fn) ?: request_budget(fn, &mappings);
-	if (!err)
-		err = adma_table_init(&fn->table, fn, clamp(mappings, 64U, MAX_MAPPINGS));
+	err = request_window(fn) ?: adma_function_budget(fn, &budget);
+	if (!err) {
+		fn->bytes_max = budget.bytes_max;
+		fn->mapper = budget.mapper;
+		err = adma_table_init(&fn->table, fn, clamp(budget.mappings_max, 64U, MAX_MAPPINGS));
+	}
 	if (err)
 		request_simple(fn, ADMA_OP_RELEASE);
 	else
@@ -118,10 +137,14 @@ static int claim(struct adma_function *fn)
 static int stats_show(struct seq_file *s, void *unused)
 {
 	struct adma_function *fn = s->private;
+	struct adma_budget budget;
 
 	seq_printf(s, "function %u\nclaimed %d\nbound %d\n", fn->index, fn->claimed, fn->bound);
 	seq_printf(s, "backend %s\npremapped %llu\n", adma_backend_name(fn), adma_premap_bytes(fn));
 	seq_printf(s, "iova_first %#llx\niova_last %#llx\n", fn->iova_first, fn->iova_last);
+	/* What is guaranteed, and what could be mapped now. */
+	if (fn->claimed && !adma_function_budget(fn, &budget))
+		seq_printf(s, "quota %llu\nfree_bytes %llu\n", budget.bytes_quota, budget.bytes_free);
 	adma_table_show(&fn->table, s);
 	adma_bounce_show(fn, s);
 	adma_coherent_show(fn, s);

@@ -135,6 +135,8 @@ struct adma_table {
 	struct adma_channel *ch;
 	struct adma_function *fn;
 	struct list_head node;		/* tables_lock */
+	struct list_head sharer;	/* apple_dma_sharing.c */
+	bool shares;			/* is on its list: there, and the function has a mapper */
 	bool there;			/* written under tables_lock and device_lock of the function */
 	struct fi_limits limits;	/* what it was made for */
 	/* Written while no driver is bound. */
@@ -175,6 +177,19 @@ static inline u32 adma_frames_of(const struct adma_channel *ch, u64 addr, size_t
 
 	return ((addr & (granule - 1)) + size + granule - 1) >> ch->granule_shift;
 }
+
+/* apple_dma_sharing.c: room that functions behind one DART share. */
+
+/* The table is there, and its function has a mapper.  Under the tables' lock. */
+void adma_sharing_add(struct adma_table *t);
+/* Nobody looks at the table any more.  May sleep. */
+void adma_sharing_remove(struct adma_table *t);
+/*
+ * The host has no room for that much.  If the function is below its quota, end
+ * what others that are over theirs keep idle.  Returns whether asking again is
+ * worth while.  From any context but NMI, and not from an index's operations.
+ */
+bool adma_sharing_make_room(struct adma_table *t, u64 frames, u32 mappings);
 
 /* apple_dma_bounce.c: copies of what cannot be mapped, or is not worth it. */
 
@@ -268,6 +283,7 @@ struct adma_function {
 	u64 iova_first;
 	u64 iova_last;
 	u64 bytes_max;
+	u32 mapper;			/* functions with the same one share its room; 0: none is known */
 	struct adma_table table;
 	struct adma_bounce bounce;
 	struct adma_coherent coherent;
@@ -277,6 +293,17 @@ struct adma_function {
 
 extern struct workqueue_struct *adma_wq;	/* removals and tables' work; the module goes after the last of them */
 
+/* What the host says of a function's room. */
+struct adma_budget {
+	u64 bytes_max, bytes_used;
+	u64 bytes_quota, bytes_free;	/* as in the contract; of a host without ADMA_F_SHARING: all, and what is left of it */
+	u32 mappings_max, mappings_used;
+	u32 mappings_quota, mappings_free;
+	u32 mapper;
+};
+
+/* 0, or a negative errno.  From any context but NMI. */
+int adma_function_budget(struct adma_function *fn, struct adma_budget *b);
 /* What the companion says of its function at that index: 0, or a negative errno when there is none. */
 int adma_function_query(struct adma_companion *companion, u32 index, unsigned int *bdf, u32 *state);
 /*

@@ -8,7 +8,7 @@ Runs on a machine with two dmatest functions (docs/dmatest.md), 04:00.0 and 05:0
 import sys
 import time
 
-from machine import COMMAND, MASTER, MEMORY, OK, RAM, Companion, Machine, host
+from machine import COMMAND, MASTER, MEMORY, OK, RAM, Companion, Machine, host, unmap_req
 from tap import expect, main, test
 
 G, ONES = 16384, 0xFFFFFFFF
@@ -251,11 +251,16 @@ def statistics_tell_what_happened():
         expect((f.stat("claimed"), f.stat("bus-master")), (0, 0), "before the claim")
         expect(c.claim(), OK, "claim")
         expect((f.stat("claimed"), f.stat("bus-master")), (1, 1), "after the claim")
-        handles = [c.map((DATA + i * G, G))[1] for i in range(3)]
+        before = [f.stat(f"dma-{s}") for s in ("doorbells", "requests", "runs")]
+        handles = [c.map((DATA, G), (DATA + G, G))[1], c.map((DATA, G), (DATA + 2 * G, G))[1], c.map((DATA, G))[1]]
         expect(c.unmap(handles[0]), OK, "unmap")
+        c.ring(*[unmap_req(0, 1 << 40)] * 5)
+        after = [f.stat(f"dma-{s}") for s in ("doorbells", "requests", "runs")]
+        expect([a - b for a, b in zip(after, before)], [5, 9, 4], "doorbells, requests and pieces of memory")
         c.map((0, G))
+        expect(f.stat("dma-timeouts"), 0, "timeouts")
         expect([f.stat(f"dma-{s}") for s in ("maps", "unmaps", "map-failures", "mappings", "mappings-peak", "bytes",
-                                             "bytes-peak")], [3, 1, 1, 2, 3, 2 * G, 3 * G], "DMA statistics")
+                                             "bytes-peak")], [3, 1, 1, 2, 3, 3 * G, 5 * G], "DMA statistics")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ typedef struct AppleDMAPage {
     AppleDMADevice *s;
     uint32_t features;   /* that the guest uses */
     AppleDMAFunction *f; /* owned, or NULL */
-    int64_t deadline;    /* of all calls to the host together */
+    int64_t deadline;    /* for the last call to the host to begin */
     DECLARE_BITMAP(seen, APPLE_DMA_MAX_FUNCTIONS); /* has rung for them */
     uint8_t copy[ADMA_PAGE_SIZE];
 } AppleDMAPage;
@@ -478,18 +478,18 @@ static void batch_forget(AppleDMABatch *b, bool ended)
 }
 
 /*
- * A host that is given less than half of the time, because others have used
- * the rest, is not asked: it would be blamed for it.
+ * Every call has the whole host-timeout: a host must not be blamed for time
+ * that others have used.  When they have used too much of it, the host is not
+ * asked at all.
  */
 static bool batch_run(AppleDMAPage *p)
 {
     AppleDMAFunction *f = p->f;
     AppleDMABatch *b = f->batch;
-    int64_t time = p->s->host_timeout * 1000LL;
     unsigned i;
     int ret;
 
-    if (p->deadline - g_get_monotonic_time() < time / 2) {
+    if (g_get_monotonic_time() >= p->deadline) {
         for (i = 0; i < b->count; i++) {
             b->req[i].status = VFA_E_BUSY;
         }
@@ -497,8 +497,8 @@ static bool batch_run(AppleDMAPage *p)
     }
     b->submit = (AppleDMASubmit) { .req = b->req, .count = b->count };
     /* A failure of the call is in the statuses. */
-    return apple_dma_host_call(f, f->ops->submit, &b->submit, p->deadline,
-                               &ret);
+    return apple_dma_host_call(f, f->ops->submit, &b->submit,
+                               apple_dma_deadline(p->s), &ret);
 }
 
 static void batch_flush(AppleDMAPage *p)
@@ -1006,7 +1006,7 @@ static bool run_page(AppleDMADevice *s, unsigned slot, uint8_t *guest)
     AppleDMAPage page = {
         .s = s,
         .features = qatomic_read(&s->driver_features),
-        .deadline = apple_dma_deadline(s),
+        .deadline = apple_dma_deadline(s) + s->host_timeout * 1000LL,
     };
     uint32_t status;
     unsigned done;

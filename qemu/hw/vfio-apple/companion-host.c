@@ -4,7 +4,8 @@
  * A request ends with the guest's store to the doorbell, and a guest may ask
  * with interrupts off: a host that never answers must not keep the vCPU.  So
  * a thread of the function makes the calls, and who has asked for one waits no
- * longer than the companion's host-timeout.
+ * longer than the companion's host-timeout.  A page begins its last call within
+ * twice that, so it has all its answers within three times host-timeout.
  *
  * A call that took longer can't be taken back.  The function is unresponsive
  * from then on, its claim ends, and all memory that the device may reach stays

@@ -498,7 +498,7 @@ static const VMStateDescription apple_dma_vmstate = {
 
 static const Property apple_dma_properties[] = {
     DEFINE_PROP_UINT32("granule", AppleDMADevice, granule, 16384),
-    DEFINE_PROP_UINT32("host-timeout", AppleDMADevice, host_timeout, 1000),
+    DEFINE_PROP_UINT32("host-timeout", AppleDMADevice, host_timeout, 3000),
 };
 
 static void apple_dma_class_init(ObjectClass *klass, const void *data)

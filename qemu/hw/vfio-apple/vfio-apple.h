@@ -28,11 +28,11 @@
  *   budget lock     what the functions of a companion use of the room that
  *                   some of them share; held for moments
  *
- * Who waits for a host call has a slot lock or the BQL, and ownership, for at
- * most host-timeout (and 0.2 ms per mapping when all of a function end): that is
- * how long the others can wait.  A doorbell is one
- * RCU read side critical section, as QEMU's dispatch makes it anyway: the
- * functions it finds and the memory regions it lets go of don't end within.
+ * Who waits for the host has a slot lock or the BQL, and ownership, for at most
+ * three times host-timeout (and 0.2 ms per mapping when all of a function end):
+ * that is how long the others can wait.  A doorbell is one RCU read side
+ * critical section, as QEMU's dispatch makes it anyway: the functions it finds
+ * and the memory regions it lets go of don't end within.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -68,7 +68,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(AppleDMADevice, APPLE_DMA_PCI)
  * Companion
  */
 
-/* A call to the host, without any lock.  arg is the function's.  0 or -errno. */
+/* A call to the host, without any lock; arg is the function's.  0 or -errno. */
 typedef int AppleDMAHostCall(void *opaque, void *arg);
 
 typedef struct AppleDMASubmit {
