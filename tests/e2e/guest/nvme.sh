@@ -28,6 +28,9 @@ check "requests within one frame share a mapping" test "$(stat_of hits)" -gt 0
 check "no mapping failed" test "$(stat_of failures)" -eq 0
 expected=$(sed -n 's/.*\<backend_is=\([a-z_]*\).*/\1/p' /proc/cmdline)
 check "requests reach the host by way of: ${expected:=ops}" test "$(stat_of backend)" = "$expected"
+if [ "$expected" = redirect ]; then
+	check "redirecting cannot be switched off" not sh -c "echo 0 >/proc/sys/kernel/ftrace_enabled"
+fi
 
 check "function-level reset through the driver" sh -c "echo 1 >/sys/bus/pci/devices/$bdf/reset"
 check "contents are right after the reset" verify
