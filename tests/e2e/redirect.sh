@@ -8,7 +8,7 @@ guest_prefix="debug: "
 MACSIM_DISK=$(new_disk) e2e_append="nvme.write_queues=2 backend_is=redirect" run_vm 400 debug nvme nvme
 check_machine
 check_file_system
-e2e_devices="--device 04:00.0 --device 05:00.0" run_vm 500 debug dmatest dmatest
+e2e_devices="--device 04:00.0 --device 05:00.0" e2e_append="backend_is=redirect" run_vm 500 debug dmatest dmatest
 check_machine 0
 check_machine 1
 guest_prefix="6.12: "
