@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Build an out-of-tree kernel module for a kernel of scripts/fetch-kernel.sh.
+# Build an out-of-tree kernel module for a kernel of scripts/fetch-kernel.sh or scripts/build-kernel.sh.
 #
-#   scripts/build-module.sh 6.1|6.12|7|6.1-amd64|6.12-amd64 SOURCE-DIR OUT-DIR
+#   scripts/build-module.sh 6.1|6.12|7|6.1-amd64|6.12-amd64|debug SOURCE-DIR OUT-DIR
 #
 # OUT-DIR receives the sources' copy and the .ko; the source folder stays clean.
 set -eu -o pipefail
@@ -32,6 +32,8 @@ elif [ "$arch" = "$(uname -m)" ]; then
 else
 	make+=(CROSS_COMPILE=$arch-linux-gnu- CC=$arch-linux-gnu-gcc)
 fi
+# Debian's headers know this by themselves.
+[ "$version" != debug ] || make+=(ARCH=arm64)
 [ -z "${SPARSE:-}" ] || make+=(C=2)
 log=$out/build.log
 rm -f "$out"/*.ko

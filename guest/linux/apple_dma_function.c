@@ -140,7 +140,7 @@ static int stats_show(struct seq_file *s, void *unused)
 	struct adma_budget budget;
 
 	seq_printf(s, "function %u\nclaimed %d\nbound %d\n", fn->index, fn->claimed, fn->bound);
-	seq_printf(s, "backend %s\npremapped %llu\n", adma_backend_name(fn), adma_premap_bytes(fn));
+	seq_printf(s, "backend %s\npremapped %llu\n", adma_backend_name(fn), READ_ONCE(fn->premapped));
 	seq_printf(s, "iova_first %#llx\niova_last %#llx\n", fn->iova_first, fn->iova_last);
 	/* What is guaranteed, and what could be mapped now. */
 	if (fn->claimed && !adma_function_budget(fn, &budget))

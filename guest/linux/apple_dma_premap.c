@@ -299,6 +299,7 @@ bool adma_premap_stop(struct adma_function *fn)
 		list_del_init(&p->node);
 		mutex_unlock(&premaps_lock);
 		fn->pdev->dev.bus_dma_limit = p->old_limit;
+		WRITE_ONCE(fn->premapped, 0);
 	}
 	if (!unmap_all(p))
 		return false;
@@ -313,11 +314,6 @@ void adma_premap_forget(struct adma_function *fn)
 		kfree(fn->premap);
 		fn->premap = NULL;
 	}
-}
-
-u64 adma_premap_bytes(const struct adma_function *fn)
-{
-	return fn->premap ? bytes_of(fn->premap) : 0;
 }
 
 static struct bus_dma_region *region_map(const struct adma_premap *p)
@@ -369,6 +365,7 @@ static const char *map_everything(struct adma_premap *p)
 	/* All ones, as dma-direct compares it with a mask that covers what is mapped. */
 	dev->bus_dma_limit = min_not_zero(p->old_limit, DMA_BIT_MASK(fls64(top)));
 	list_add_tail(&p->node, &premaps);
+	WRITE_ONCE(fn->premapped, bytes);
 	return NULL;
 }
 

@@ -280,6 +280,7 @@ struct adma_function {
 	bool bound;			/* a driver uses the backend; we hold a reference on the module for it */
 	enum adma_backend backend;	/* the last driver's */
 	struct adma_premap *premap;	/* NULL: none */
+	u64 premapped;			/* bytes; read at any time */
 	u64 iova_first;
 	u64 iova_last;
 	u64 bytes_max;
@@ -346,7 +347,6 @@ bool adma_premap_start(struct adma_function *fn);
 bool adma_premap_stop(struct adma_function *fn);
 /* The host has ended everything the function had mapped. */
 void adma_premap_forget(struct adma_function *fn);
-u64 adma_premap_bytes(const struct adma_function *fn);
 
 /* apple_dma_redirect.c: operations for kernels that have no dev->dma_ops. */
 #ifdef ADMA_HAVE_REDIRECT

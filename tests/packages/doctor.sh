@@ -143,7 +143,11 @@ put i686 proc/sys/kernel/arch
 finds problem kernel "i686"
 healthy
 put '# CONFIG_ARCH_HAS_DMA_OPS is not set' "boot/config-$release"
-finds problem config "no per-device DMA operations"
+finds problem config "neither per-device DMA operations nor calls that can be redirected"
+put CONFIG_DYNAMIC_FTRACE_WITH_ARGS=y "boot/config-$release"
+run
+grep -q 'redirects its DMA calls' "$tmp/out" && [ $status = 0 ]
+result $? "config: without DMA operations calls are redirected"
 healthy
 rm -r "$root/lib/modules/$release/build"
 finds warning headers "cannot build the module again"

@@ -7,6 +7,8 @@ exhaust=$(sed -n 's/.*\<exhaust=\([0-9]*\).*/\1/p' /proc/cmdline)
 insmod /dmatest.ko run=0 align_kb=2048 exhaust_mb=${exhaust:-0}
 check "both functions have their driver" test "$(ls -d /sys/kernel/debug/dmatest/*/ | wc -l)" -eq 2
 
+check "requests reach the module by $backend" test "$(cat /sys/kernel/debug/apple_dma/*/* | grep -c "^backend $backend$")" -eq 2
+
 # result_of FOLDER: its line, as a result of ours.
 result_of()
 {

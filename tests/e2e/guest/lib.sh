@@ -70,7 +70,14 @@ complaints() { dmesg | grep -E 'WARNING|BUG:|INFO: (possible|inconsistent|trying
 check_kernel()
 {
 	check "the kernel has not complained" not complaints
+	if [ -e /proc/lockdep_stats ]; then
+		check "and has checked locking to the end" grep -q 'debug_locks: *1$' /proc/lockdep_stats
+	fi
 }
+
+# How requests reach the module in this test (docs/guest.md).
+backend=$(sed -n 's/.*\<backend_is=\([a-z_]*\).*/\1/p' /proc/cmdline)
+backend=${backend:-ops}
 
 disk=/dev/nvme0n1
 load() { insert "$@" && wait_for 15 test -b $disk; }

@@ -10,7 +10,7 @@ check "of all memory ($(($(stat_of premapped) >> 20)) MiB)" premapped
 mount -t ext4 $disk /mnt
 check "files on the disk have the right contents" verify
 check "all queues busy: what was written is what is read" busy
-check "function-level reset through the driver" sh -c "echo 1 >/sys/bus/pci/devices/$bdf/reset"
+check "controller reset" sh -c "echo 1 >/sys/class/nvme/nvme0/reset_controller"
 check "contents are right after the reset" verify
 check "the host was asked for nothing" test "$(stat_of doorbells)" -eq 0 -a "$(stat_of maps)" -eq 0
 check "apple_dma cannot be unloaded under a mounted disk" not rmmod apple_dma
