@@ -220,7 +220,7 @@ static void leftovers_work(struct work_struct *work)
 		queue_delayed_work(adma_wq, &fn->leftovers, HZ / 10);
 		return;
 	}
-	if (!fn->bound && !fn->pdev->dev.driver)
+	if (!fn->bound)
 		stop_pools(fn);
 	device_unlock(&fn->pdev->dev);
 }
