@@ -2,9 +2,28 @@
 # The benchmark (docs/benchmark.md): what it is made of.
 
 BENCH := $(B)/bench
+BENCH_KERNEL := 6.12
 BENCH_REPLAY_SRCS := $(wildcard bench/replay/*.c) guest/linux/frame_index.c
 BENCH_REPLAY_OBJS := $(BENCH_REPLAY_SRCS:%.c=$(B)/%.o)
 
+# Traces against a model of the host.
 $(BENCH_REPLAY_OBJS): CPPFLAGS := -Iguest/linux -D_GNU_SOURCE
 $(BENCH)/replay/replay: $(BENCH_REPLAY_OBJS)
 	$(CC) $(LDFLAGS) $^ -lpthread -o $@
+
+# The guest's module with the benchmark's policies: one file of it is another.
+$(BENCH)/guest/apple_dma.ko: $(GUEST_SRCS) bench/guest/apple_dma_policies.c scripts/build-module.sh | $(B)/kernels/$(BENCH_KERNEL)/release
+	rm -rf $(@D)/source
+	mkdir -p $(@D)/source
+	cp -p $(filter-out %/apple_dma_policies.c,$(filter guest/linux/%,$(GUEST_SRCS))) bench/guest/apple_dma_policies.c $(@D)/source
+	B=$(B) scripts/build-module.sh $(BENCH_KERNEL) $(@D)/source $(@D)/apple_dma
+	cp $(@D)/apple_dma/apple_dma.ko $@
+$(BENCH)/guest/io: bench/guest/io.c | $(DEPS)
+	@mkdir -p $(@D)
+	aarch64-linux-gnu-gcc -std=c11 -D_GNU_SOURCE -O2 $(WARN) -static $< -o $@
+
+BENCH_SCENARIOS := $(wildcard bench/guest/*.sh) tests/e2e/guest/lib.sh
+$(BENCH)/guest/initramfs.gz: $(BENCH)/guest/apple_dma.ko $(BENCH)/guest/io $(BENCH_SCENARIOS) tests/e2e/guest/init \
+		scripts/make-initramfs.sh $(B)/busybox-arm64
+	scripts/make-initramfs.sh $@ $(B)/busybox-arm64 tests/e2e/guest/init $(@D)/apple_dma.ko=/apple_dma.ko \
+		$(@D)/io=/io $(foreach f,$(BENCH_SCENARIOS),$(f)=/scenarios/$(notdir $(f)))

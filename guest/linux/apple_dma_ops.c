@@ -17,6 +17,7 @@
 
 #include "apple_dma_compat.h"
 #include "apple_dma_priv.h"
+#include "apple_dma_trace.h"
 
 static struct adma_function *function_of(struct device *dev)
 {
@@ -112,29 +113,39 @@ static bool quiet(unsigned long attrs)
 static dma_addr_t op_map_phys(struct device *dev, phys_addr_t phys, size_t size, enum dma_data_direction dir,
 			      unsigned long attrs)
 {
+	dma_addr_t addr;
+
 	/* Another device's registers: the host cannot map them. */
 	if (attrs & DMA_ATTR_MMIO)
 		return DMA_MAPPING_ERROR;
-	return map_range(dev, phys, size, *dev->dma_mask, false, quiet(attrs));
+	addr = map_range(dev, phys, size, *dev->dma_mask, false, quiet(attrs));
+	trace_adma_dma_map(dev, false, phys, size, addr, dir, 1, 1);
+	return addr;
 }
 
 static void op_unmap_phys(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir,
 			  unsigned long attrs)
 {
+	trace_adma_dma_unmap(dev, addr, size, 1, 1);
 	put_one(function_of(dev), addr, size);
 }
 #else
 static dma_addr_t op_map_page(struct device *dev, struct page *page, unsigned long offset, size_t size,
 			      enum dma_data_direction dir, unsigned long attrs)
 {
+	dma_addr_t addr;
+
 	if (is_pci_p2pdma_page(page))
 		return DMA_MAPPING_ERROR;
-	return map_range(dev, page_to_phys(page) + offset, size, *dev->dma_mask, false, quiet(attrs));
+	addr = map_range(dev, page_to_phys(page) + offset, size, *dev->dma_mask, false, quiet(attrs));
+	trace_adma_dma_map(dev, false, page_to_phys(page) + offset, size, addr, dir, 1, 1);
+	return addr;
 }
 
 static void op_unmap_page(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir,
 			  unsigned long attrs)
 {
+	trace_adma_dma_unmap(dev, addr, size, 1, 1);
 	put_one(function_of(dev), addr, size);
 }
 
@@ -158,6 +169,18 @@ static void unmap_entries(struct adma_function *fn, struct scatterlist *sgl, int
 	for_each_sg(sgl, sg, nents, i)
 		put(fn, &dying, sg_dma_address(sg), sg_dma_len(sg));
 	adma_table_put_done(&fn->table, &dying);
+}
+
+static void trace_entries(struct device *dev, struct scatterlist *sgl, int nents, int err, int dir)
+{
+	struct scatterlist *sg;
+	int i;
+
+	if (!trace_adma_dma_map_enabled())
+		return;
+	for_each_sg(sgl, sg, nents, i)
+		trace_adma_dma_map(dev, false, sg_phys(sg), sg->length, err ? DMA_MAPPING_ERROR : sg_dma_address(sg), dir,
+				   i + 1, nents);
 }
 
 /* All the misses of ADMA_BATCH entries share a doorbell, and those of small ones a mapping. */
@@ -204,6 +227,7 @@ static int op_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enu
 		first = sg;
 	}
 out:
+	trace_entries(dev, sgl, nents, err, dir);
 	if (!err)
 		return nents;
 	unmap_entries(fn, sgl, mapped);
@@ -225,6 +249,12 @@ out:
 static void op_unmap_sg(struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir,
 			unsigned long attrs)
 {
+	struct scatterlist *sg;
+	int i;
+
+	if (trace_adma_dma_unmap_enabled())
+		for_each_sg(sgl, sg, nents, i)
+			trace_adma_dma_unmap(dev, sg_dma_address(sg), sg_dma_len(sg), i + 1, nents);
 	unmap_entries(function_of(dev), sgl, nents);
 }
 
@@ -247,6 +277,7 @@ static struct page *alloc_mapped(struct device *dev, size_t size, dma_addr_t *ad
 	if (!page)
 		return NULL;
 	*addr = map_range(dev, page_to_phys(page), PAGE_ALIGN(size), mask, true, gfp & __GFP_NOWARN);
+	trace_adma_dma_map(dev, true, page_to_phys(page), PAGE_ALIGN(size), *addr, DMA_BIDIRECTIONAL, 1, 1);
 	if (*addr == DMA_MAPPING_ERROR) {
 		__free_pages(page, order);
 		return NULL;
@@ -258,6 +289,7 @@ static void free_mapped(struct device *dev, size_t size, struct page *page, dma_
 {
 	struct adma_function *fn = function_of(dev);
 
+	trace_adma_dma_unmap(dev, addr, PAGE_ALIGN(size), 1, 1);
 	put_one(fn, addr, PAGE_ALIGN(size));
 	__free_pages(page, alloc_order(fn, size));
 }
