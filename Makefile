@@ -123,7 +123,7 @@ endif
 clean:
 	rm -rf $(B)
 
--include $(shell find $(addprefix $(B)/,dext client cli macsim tests) -type f -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(B)/,dext client cli macsim tests bench guest/linux) -type f -name '*.d' 2>/dev/null)
 
 # Objects: $(B)/ROOM/FILE.o from ROOM/FILE.c; a room sets its own flags with target-specific CPPFLAGS.
 $(B)/%.o: %.c | $(DEPS)

@@ -27,3 +27,11 @@ $(BENCH)/guest/initramfs.gz: $(BENCH)/guest/apple_dma.ko $(BENCH)/guest/io $(BEN
 		scripts/make-initramfs.sh $(B)/busybox-arm64
 	scripts/make-initramfs.sh $@ $(B)/busybox-arm64 tests/e2e/guest/init $(@D)/apple_dma.ko=/apple_dma.ko \
 		$(@D)/io=/io $(foreach f,$(BENCH_SCENARIOS),$(f)=/scenarios/$(notdir $(f)))
+
+# What a hit costs: instructions of the guest's processor, nanoseconds of this one.
+$(BENCH)/hit-arm64: bench/hit.c guest/linux/frame_index.c $(wildcard guest/linux/frame_index*.h) | $(DEPS)
+	@mkdir -p $(@D)
+	aarch64-linux-gnu-gcc -std=gnu11 -O2 -static -mno-outline-atomics -Iguest/linux -D_GNU_SOURCE $(filter %.c,$^) -o $@ -lpthread
+$(BENCH)/hit: $(BENCH)/hit.o $(B)/guest/linux/frame_index.o
+	$(CC) $(LDFLAGS) $^ -lpthread -o $@
+$(BENCH)/hit.o: CPPFLAGS := -Iguest/linux -D_GNU_SOURCE

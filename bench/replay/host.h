@@ -39,6 +39,7 @@ struct host {
 
 	/* counters */
 	uint64_t maps, unmaps, ranges, exits, refusals, misaligned;
+	uint64_t drop_exits; /* exits that ended mappings */
 	uint32_t mapped, mappings; /* frames */
 	uint64_t foreign_bytes;	   /* mapped by a policy that does not map here (another IOMMU) */
 

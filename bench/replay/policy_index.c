@@ -23,6 +23,7 @@ static void run(void *state, struct fi_batch *b)
 	struct index *x = state;
 
 	host_exit(x->host);
+	x->host->drop_exits += b->nr_drops > 0;
 	for (u32 i = 0; i < b->nr_drops; i++)
 		b->drops[i].err = host_unmap(x->host, b->drops[i].handle) ? 0 : -ENOENT;
 	for (u32 i = 0; i < b->nr_maps; i++) {

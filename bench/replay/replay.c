@@ -27,13 +27,13 @@ static const struct policy *const policies[] = {
 /* Of a phase, or of a label in it. */
 struct counts {
 	uint64_t requests, buffers, bytes, missed, refused;
-	uint64_t maps, unmaps, exits, ranges;
+	uint64_t maps, unmaps, exits, ranges, drop_exits;
 };
 
 /* Of a phase: what does not add up request by request. */
 struct levels {
 	uint64_t since; /* ns */
-	uint64_t maps, unmaps, exits, ranges; /* of the host, when it began */
+	uint64_t maps, unmaps, exits, ranges, drop_exits; /* of the host, when it began */
 	double mapped, live, ideal, exposed; /* integrals: bytes * ns */
 	uint64_t mapped_peak, live_peak, ideal_peak, exposed_peak, mappings_peak, stranded_peak;
 	uint64_t idle_age;
@@ -111,6 +111,7 @@ static void add(struct counts *to, const struct counts *c)
 	to->unmaps += c->unmaps;
 	to->exits += c->exits;
 	to->ranges += c->ranges;
+	to->drop_exits += c->drop_exits;
 }
 
 static void check_use(struct replay *r, const struct piece *p, bool begins)
@@ -178,6 +179,7 @@ static void event(struct replay *r, const struct trace_event *e)
 	c.unmaps = r->host.unmaps - before.unmaps;
 	c.exits = r->host.exits - before.exits;
 	c.ranges = r->host.ranges - before.ranges;
+	c.drop_exits = r->host.drop_exits - before.drop_exits;
 	c.missed = c.requests && c.maps;
 	add(&r->total, &c);
 	add(&r->label[e->label], &c);
@@ -193,7 +195,7 @@ static void row(const struct replay *r, const char *phase, const char *label, co
 		span = 1;
 	l = l ? l : &none;
 	printf("%s,%s,%s,%s,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%.0f,%llu,%.0f,%llu,%.0f,%llu,%llu,%.0f,%llu,"
-	       "%.3f,%llu,%llu,%llu\n",
+	       "%.3f,%llu,%llu,%llu,%llu\n",
 	       r->name, phase, r->policy->name, label, (unsigned long long)c->requests, (unsigned long long)c->buffers,
 	       (unsigned long long)c->bytes, (unsigned long long)c->missed, (unsigned long long)c->refused,
 	       (unsigned long long)c->maps, (unsigned long long)c->unmaps, (unsigned long long)c->exits,
@@ -201,13 +203,13 @@ static void row(const struct replay *r, const char *phase, const char *label, co
 	       (unsigned long long)l->live_peak, l->live / span, (unsigned long long)l->ideal_peak, l->ideal / span,
 	       (unsigned long long)l->mappings_peak, (unsigned long long)l->exposed_peak, l->exposed / span,
 	       (unsigned long long)l->stranded_peak, (double)l->idle_age / 1e9, (unsigned long long)l->live_at_refusal,
-	       (unsigned long long)r->stray, (unsigned long long)(l == &none ? 0 : r->ns - r->levels.since));
+	       (unsigned long long)r->stray, (unsigned long long)(l == &none ? 0 : r->ns - r->levels.since), (unsigned long long)c->drop_exits);
 }
 
 #define HEADER                                                                                                         \
 	"trace,phase,policy,label,requests,buffers,bytes,missed,refused,maps,unmaps,exits,ranges,mapped_peak,mapped_avg," \
 	"live_peak,live_avg,ideal_peak,ideal_avg,mappings_peak,exposed_peak,exposed_avg,stranded_peak,idle_age_s,"     \
-	"live_at_refusal,stray,ns"
+	"live_at_refusal,stray,ns,drop_exits"
 
 static void end_phase(struct replay *r, const char *phase)
 {
@@ -218,8 +220,9 @@ static void end_phase(struct replay *r, const char *phase)
 	r->total.unmaps = r->host.unmaps - r->levels.unmaps;
 	r->total.exits = r->host.exits - r->levels.exits;
 	r->total.ranges = r->host.ranges - r->levels.ranges;
+	r->total.drop_exits = r->host.drop_exits - r->levels.drop_exits;
 	row(r, phase, "", &r->total, &r->levels);
-	for (uint32_t i = 0; i < r->trace->nr_labels && r->trace->nr_labels > 1; i++)
+	for (uint32_t i = 0; i < r->trace->nr_labels; i++)
 		row(r, phase, r->trace->labels[i], &r->label[i], NULL);
 	memset(&r->total, 0, sizeof(r->total));
 	memset(r->label, 0, sizeof(r->label));
@@ -229,6 +232,7 @@ static void end_phase(struct replay *r, const char *phase)
 		.unmaps = r->host.unmaps,
 		.exits = r->host.exits,
 		.ranges = r->host.ranges,
+		.drop_exits = r->host.drop_exits,
 	};
 }
 
