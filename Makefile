@@ -12,6 +12,7 @@
 # make install      tool, QEMU and manual page below PREFIX (/usr/local); DESTDIR is honoured
 # make deps         install what building needs: Debian packages, or what the Brewfile lists
 # make formula      a Homebrew formula for what is committed here, or for ARCHIVE=vfio-apple-VERSION.tar.xz URL=...
+# make bench        the benchmark: results in bench/results (about 40 minutes; bench-quick: 5; bench-replay: no guests)
 # make clean        remove build/
 # make help         this list
 #

@@ -49,7 +49,10 @@ class Results:
             raise Missing(f"trace {trace} was not replayed") from None
 
     def rows(self, policy):
-        return {k: v for k, v in self.replay.items() if k[2] == policy and not k[3]}
+        rows = {k: v for k, v in self.replay.items() if k[2] == policy and not k[3]}
+        if not rows:
+            raise Missing(f"no trace was replayed under {policy}")
+        return rows
 
     def measured(self, kind, **want):
         rows = [r for r in self.guest if r["kind"] == kind and all(r.get(k) == str(v) for k, v in want.items())]

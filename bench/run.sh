@@ -67,6 +67,9 @@ part_guest()
 	bench_disk=768M bench/vm.sh "$B/bench/vm/stream" 900 stream nvme \
 		"rounds=1 below=48 above=$([ -n "$quick" ] && echo 160 || echo 640) policies=naive,window,strict,default module=${BENCH_MODULE:-}" \
 		--set dart.size=128M || failed "streams"
+	say "coherent memory in a guest"
+	e2e_devices="--device 04:00.0" bench/vm.sh "$B/bench/vm/coherent" 300 coherent dmatest \
+		"policies=naive,window,strict,default module=${BENCH_MODULE:-}" || failed "coherent memory"
 }
 
 part_viommu()

@@ -18,28 +18,33 @@ for mode in strict lazy; do
 		-serial stdio -no-reboot -kernel "$B/kernels/6.12/vmlinuz" -initrd "$B/bench/guest/initramfs.gz" \
 		-append "console=ttyAMA0 quiet nowatchdog panic=-1 iommu.strict=$strict scenario=viommu reads=$reads depths=1,32,128" \
 		-device virtio-iommu-pci -drive "file=$tmp/disk.img,if=none,id=d,format=raw" -device nvme,drive=d,serial=1,addr=5 \
-		-trace virtio_iommu_map -trace virtio_iommu_unmap -D "$tmp/trace" </dev/null >"$tmp/console" 2>"$tmp/log" || {
+		-trace virtio_iommu_map -trace virtio_iommu_unmap -trace pci_nvme_read -trace pci_nvme_identify_ctrl -D "$tmp/trace" </dev/null >"$tmp/console" 2>"$tmp/log" || {
 		tail -n 5 "$tmp/console" "$tmp/log" >&2
 		exit 1
 	}
-	# The guest marks the ends of what is measured by how much it had asked until then; QEMU's trace has times, too.
+	# A measurement lies between two scans of the controller, and is the one part with so many reads.
 	python3 - "$tmp/console" "$tmp/trace" $mode >>"$out.txt" <<'END' || exit 1
-import re, sys
+import sys
 console, trace, mode = sys.argv[1:]
 lines = [l for l in open(console, errors="replace").read().replace("\r", "").splitlines() if l.startswith("@@bench ")]
-times = []
+parts = [{}]
 for line in open(trace, errors="replace"):
-    m = re.match(r"(?:\d+@)?(\d+\.\d+):(virtio_iommu_map|virtio_iommu_unmap) ", line)
-    if m:
-        times.append((float(m[1]), m[2] == "virtio_iommu_map"))
-if not lines or not times:
-    sys.exit("viommu.sh: QEMU traced no request, or the guest measured nothing")
+    event = next((e for e in ("virtio_iommu_map", "virtio_iommu_unmap", "pci_nvme_read", "pci_nvme_identify_ctrl") if e + " " in line), None)
+    if event == "pci_nvme_identify_ctrl":
+        parts.append({})
+    elif event:
+        parts[-1][event] = parts[-1].get(event, 0) + 1
 for line in lines:
     row = dict(w.split("=", 1) for w in line.split()[1:])
-    start, end = float(row.pop("from")), float(row.pop("to"))
-    inside = [is_map for t, is_map in times if start <= t <= end]
     row["policy"] = "viommu-" + mode
-    row["maps"], row["unmaps"] = sum(inside), len(inside) - sum(inside)
+    fitting = [p for p in parts if 0 <= p.get("pci_nvme_read", 0) - int(row["reads"]) < 50]
+    if not fitting:
+        sys.exit(f"viommu.sh: QEMU traced no part with {row['reads']} reads: {parts}")
+    part = fitting[0]
+    parts = parts[parts.index(part) + 1:]
+    row["maps"], row["unmaps"] = part.get("virtio_iommu_map", 0), part.get("virtio_iommu_unmap", 0)
     print("@@bench", *(f"{k}={v}" for k, v in row.items()))
+if not lines:
+    sys.exit("viommu.sh: the guest measured nothing")
 END
 done
