@@ -115,7 +115,7 @@ G10 missed
 G6 met
 G6 missed
 G7 not measurable here" "$(bench/goals.py "$work/results" |
-	sed -nE 's/^(G1|G6|G7|G10) +(met|missed|not measurable here) .*(exits per read|frames full|256 KiB: MiB|scatter lists: calls|calls per fragment) \(.*/\1 \2/p' | sort)"
+	sed -nE 's/^(G1|G6|G7|G10) +(met|missed|not measurable here) .*(exits per read|frames full: MiB|256 KiB: MiB|scatter lists: calls per buffer|calls per fragment) \(.*/\1 \2/p' | sort)"
 check_fails()
 {
 	if "$@" >/dev/null 2>&1; then echo "$* succeeded"; fi

@@ -37,7 +37,8 @@ for line in open(trace, errors="replace"):
 for line in lines:
     row = dict(w.split("=", 1) for w in line.split()[1:])
     row["policy"] = "viommu-" + mode
-    fitting = [p for p in parts if 0 <= p.get("pci_nvme_read", 0) - int(row["reads"]) < 50]
+    row["reads"] = int(row["reads"]) + int(row.pop("warm"))
+    fitting = [p for p in parts if 0 <= p.get("pci_nvme_read", 0) - row["reads"] < 50]
     if not fitting:
         sys.exit(f"viommu.sh: QEMU traced no part with {row['reads']} reads: {parts}")
     part = fitting[0]

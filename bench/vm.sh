@@ -14,8 +14,6 @@ mkdir -p "$(dirname "$out")"
 MACSIM_DISK=$tmp/disk.img
 export MACSIM_DISK B
 truncate -s "${bench_disk:-512M}" "$MACSIM_DISK"
-# Without writing it out: contents that differ from block to block.
-[ -z "${bench_content:-}" ] || new_disk >/dev/null
 e2e_wrapper="bench/in-machine $tmp/console $tmp/counts"
 e2e_append="$append"
 start_vm 6.12 "$scenario" "$machine" "$@" -- --initrd "$B/bench/guest/initramfs.gz"

@@ -2,11 +2,12 @@
 /*
  * Reads a block device at random, past the page cache, into a fixed pool of buffers.
  *
- *	io DEVICE READS DEPTH [BYTES [POOL [SEED]]]
+ *	io DEVICE READS DEPTH [STATISTICS]
  *
- * DEPTH reads are under way at any time; BYTES each (4096), into POOL buffers (DEPTH, at least 512 pages).  Prints one
- * line: reads, microseconds in all, and the 50th and 99th percentile of a read's.  The system's asynchronous I/O by
- * its system calls, so that nothing has to be installed in the guest.
+ * DEPTH reads of 4 KiB are under way at any time, into 512 buffers in turn (DEPTH, if that is more).  Each buffer is used
+ * twice before anything is measured.  Prints one line: reads, those before, microseconds in all, the 50th and 99th
+ * percentile of a read's, and by how much the counters rose in STATISTICS, the module's file of them.  The system's
+ * asynchronous I/O by its system calls, so that nothing has to be installed in the guest.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,8 @@
 #include <unistd.h>
 
 #define MAX_DEPTH 1024
+#define BYTES	  4096u
+#define POOL	  512u
 
 static uint64_t now(void)
 {
@@ -53,48 +56,48 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int main(int argc, char **argv)
+/* In the module's words and ours. */
+static const char *const counters[][2] = {
+	{"maps", "maps"}, {"unmaps", "unmaps"}, {"doorbells", "exits"}, {"requests", "requests"}, {"hits", "hits"}, {"failures", "failures"},
+};
+#define NR_COUNTERS (sizeof(counters) / sizeof(counters[0]))
+
+static int count(const char *path, uint64_t values[NR_COUNTERS])
+{
+	FILE *file = fopen(path, "r");
+	char line[128], name[64];
+	unsigned long long value;
+
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file))
+		for (size_t i = 0; i < NR_COUNTERS && sscanf(line, "%63s %llu", name, &value) == 2; i++)
+			if (!strcmp(name, counters[i][0]))
+				values[i] = value;
+	fclose(file);
+	return 0;
+}
+
+struct pool {
+	int fd;
+	aio_context_t context;
+	uint64_t blocks, seed, depth, buffers;
+	char *memory;
+	uint64_t next; /* buffer */
+	uint32_t *took;
+};
+
+/* 0, or -1 with errno. */
+static int run(struct pool *p, uint64_t reads)
 {
 	static struct iocb iocbs[MAX_DEPTH], *list[MAX_DEPTH];
 	static struct io_event events[MAX_DEPTH];
 	static uint64_t began[MAX_DEPTH];
-	aio_context_t context = 0;
-	uint64_t reads, depth, bytes = 4096, pool, seed = 1, size, start, submitted = 0, done = 0;
-	uint32_t *took;
-	char *buffers;
-	int fd;
+	uint64_t submitted = 0, done = 0, idle = p->depth;
 
-	if (argc < 4 || argc > 7) {
-		fputs("usage: io DEVICE READS DEPTH [BYTES [POOL [SEED]]]\n", stderr);
-		return 2;
-	}
-	reads = strtoull(argv[2], NULL, 0);
-	depth = strtoull(argv[3], NULL, 0);
-	if (argc > 4)
-		bytes = strtoull(argv[4], NULL, 0);
-	pool = argc > 5 ? strtoull(argv[5], NULL, 0) : depth > 512 ? depth : 512;
-	if (argc > 6)
-		seed = strtoull(argv[6], NULL, 0) | 1;
-	if (!reads || !depth || depth > MAX_DEPTH || pool < depth || !bytes || bytes % 512) {
-		fputs("io: impossible\n", stderr);
-		return 2;
-	}
-	fd = open(argv[1], O_RDONLY | O_DIRECT);
-	if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size))
-		return fail(argv[1]);
-	buffers = mmap(NULL, pool * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	took = calloc(reads, sizeof(*took));
-	if (buffers == MAP_FAILED || !took)
-		return fail("memory");
-	/* Pages of their own, wherever the kernel has some: no huge ones. */
-	madvise(buffers, pool * bytes, MADV_NOHUGEPAGE);
-	memset(buffers, 1, pool * bytes);
-	if (syscall(SYS_io_setup, depth, &context))
-		return fail("io_setup");
-	start = now();
-	for (uint64_t i = 0; i < depth; i++)
+	for (uint64_t i = 0; i < p->depth; i++)
 		list[i] = &iocbs[i];
-	for (uint64_t idle = depth; done < reads;) {
+	while (done < reads) {
 		uint64_t n = 0;
 		long got;
 
@@ -102,32 +105,77 @@ int main(int argc, char **argv)
 			struct iocb *cb = list[n];
 
 			memset(cb, 0, sizeof(*cb));
-			cb->aio_fildes = (uint32_t)fd;
+			cb->aio_fildes = (uint32_t)p->fd;
 			cb->aio_lio_opcode = IOCB_CMD_PREAD;
-			cb->aio_buf = (uintptr_t)buffers + submitted % pool * bytes;
-			cb->aio_nbytes = bytes;
-			cb->aio_offset = (int64_t)(random_number(&seed) % (size / bytes) * bytes);
+			cb->aio_buf = (uintptr_t)p->memory + p->next++ % p->buffers * BYTES;
+			cb->aio_nbytes = BYTES;
+			cb->aio_offset = (int64_t)(random_number(&p->seed) % p->blocks * BYTES);
 			cb->aio_data = (uint64_t)(cb - iocbs);
 			began[cb - iocbs] = now();
 		}
-		if (n && syscall(SYS_io_submit, context, n, list) != (long)n)
-			return fail("io_submit");
-		got = syscall(SYS_io_getevents, context, 1, depth, events, NULL);
+		if (n && syscall(SYS_io_submit, p->context, n, list) != (long)n)
+			return -1;
+		got = syscall(SYS_io_getevents, p->context, 1, p->depth, events, NULL);
 		if (got <= 0)
-			return fail("io_getevents");
+			return -1;
 		for (long i = 0; i < got; i++) {
-			if (events[i].res != (int64_t)bytes) {
+			if (events[i].res != (int64_t)BYTES) {
 				errno = events[i].res < 0 ? (int)-events[i].res : EIO;
-				return fail("read");
+				return -1;
 			}
-			took[done++] = (uint32_t)((now() - began[events[i].data]) / 100);
+			p->took[done++] = (uint32_t)((now() - began[events[i].data]) / 100);
 			list[i] = &iocbs[events[i].data];
 		}
 		idle = (uint64_t)got;
 	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t before[NR_COUNTERS] = {0}, after[NR_COUNTERS] = {0}, reads, warm, size, start;
+	struct pool p = {.seed = 88172645463325252u};
+
+	if (argc < 4 || argc > 5) {
+		fputs("usage: io DEVICE READS DEPTH [STATISTICS]\n", stderr);
+		return 2;
+	}
+	reads = strtoull(argv[2], NULL, 0);
+	p.depth = strtoull(argv[3], NULL, 0);
+	p.buffers = p.depth > POOL ? p.depth : POOL;
+	warm = 2 * p.buffers;
+	if (!reads || !p.depth || p.depth > MAX_DEPTH) {
+		fputs("io: impossible\n", stderr);
+		return 2;
+	}
+	p.fd = open(argv[1], O_RDONLY | O_DIRECT);
+	if (p.fd < 0 || ioctl(p.fd, BLKGETSIZE64, &size))
+		return fail(argv[1]);
+	p.blocks = size / BYTES;
+	p.memory = mmap(NULL, p.buffers * BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p.took = calloc(reads > warm ? reads : warm, sizeof(*p.took));
+	if (p.memory == MAP_FAILED || !p.took)
+		return fail("memory");
+	/* Pages of their own, wherever the kernel has some: no huge ones. */
+	madvise(p.memory, p.buffers * BYTES, MADV_NOHUGEPAGE);
+	memset(p.memory, 1, p.buffers * BYTES);
+	if (syscall(SYS_io_setup, p.depth, &p.context))
+		return fail("io_setup");
+	if (run(&p, warm))
+		return fail("reading");
+	if (argc == 5 && count(argv[4], before))
+		return fail(argv[4]);
+	start = now();
+	if (run(&p, reads))
+		return fail("reading");
 	start = now() - start;
-	qsort(took, reads, sizeof(*took), compare);
-	printf("reads=%llu us=%llu p50=%.1f p99=%.1f\n", (unsigned long long)reads, (unsigned long long)(start / 1000),
-	       took[reads / 2] / 10.0, took[reads * 99 / 100] / 10.0);
+	if (argc == 5 && count(argv[4], after))
+		return fail(argv[4]);
+	qsort(p.took, reads, sizeof(*p.took), compare);
+	printf("reads=%llu warm=%llu us=%llu p50=%.1f p99=%.1f", (unsigned long long)reads, (unsigned long long)warm,
+	       (unsigned long long)(start / 1000), p.took[reads / 2] / 10.0, p.took[reads * 99 / 100] / 10.0);
+	for (size_t i = 0; argc == 5 && i < NR_COUNTERS; i++)
+		printf(" %s=%llu", counters[i][1], (unsigned long long)(after[i] - before[i]));
+	putchar('\n');
 	return 0;
 }

@@ -26,20 +26,13 @@ bind()
 	wait_for 15 test -b $disk && [ "$(stat_of mode)" = "$1" ]
 }
 
-counters() { echo "$(stat_of maps) $(stat_of unmaps) $(stat_of doorbells) $(stat_of requests) $(stat_of hits) $(stat_of failures)"; }
+counters() { echo "$(stat_of maps) $(stat_of unmaps)"; }
 
 # measure POLICY COST DEPTH READS POSITION
 measure()
 {
-	# What a driver allocates for itself, and the pool's first use, is not what is measured.
-	/io $disk $(($3 * 4 + 600)) "$3" >/dev/null || return 1
-	set -- "$@" $(counters)
-	line=$(/io $disk "$4" "$3") || return 1
-	now=$(counters)
-	set -- "$@" $now
-	echo "@@bench kind=random policy=$1 cost=$2 depth=$3 at=$5 $line maps=$((${12} - $6)) unmaps=$((${13} - $7))" \
-		"exits=$((${14} - $8)) requests=$((${15} - $9)) hits=$((${16} - ${10})) failures=$((${17} - ${11}))" \
-		"bytes_peak=$(stat_of bytes_peak) live_peak=$(stat_of live_peak)"
+	line=$(/io $disk "$4" "$3" /sys/kernel/debug/apple_dma/*/"$bdf") || return 1
+	echo "@@bench kind=random policy=$1 cost=$2 depth=$3 at=$5 $line bytes_peak=$(stat_of bytes_peak) live_peak=$(stat_of live_peak)"
 }
 
 stty -echo 2>/dev/null
@@ -73,7 +66,7 @@ while [ $lap -lt $rounds ]; do
 		# Since the driver was bound: what the machine has counted must be the same.
 		set -- $before $(counters)
 		host count "$p"
-		echo "@@bench kind=sides policy=$p at=$lap.$position maps=$(($7 - $1)) unmaps=$(($8 - $2))"
+		echo "@@bench kind=sides policy=$p at=$lap.$position maps=$(($3 - $1)) unmaps=$(($4 - $2))"
 	done
 done
 echo "$bdf" >$nvme/unbind

@@ -13,11 +13,12 @@ measure()
 {
 	drop_caches
 	set -- "$@" $(counters) $(centiseconds)
+	was=$(stat_of bounced)
 	dd if=$disk of=/dev/null bs=1M count=$3 2>/dev/null || not_ok "reading under $1"
 	set -- "$@" $(counters) $(centiseconds)
 	echo "@@bench kind=stream policy=$1 which=$2 mib=$3 at=$4 maps=$((${11} - $5)) unmaps=$((${12} - $6))" \
 		"exits=$((${13} - $7)) requests=$((${14} - $8)) failures=$((${15} - $9)) us=$(((${16} - ${10}) * 10000))" \
-		"bounced=$(stat_of bounced) bytes_peak=$(stat_of bytes_peak) bytes_max=$(stat_of bytes_max)"
+		"bounced=${was:+$(($(stat_of bounced) - was))} bytes_peak=$(stat_of bytes_peak) bytes_max=$(stat_of bytes_max)"
 }
 
 insmod /apple_dma.ko $(param module | tr , ' ')

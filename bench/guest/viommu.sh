@@ -12,7 +12,6 @@ group=$(readlink "/sys/bus/pci/devices/$bdf/iommu_group")
 say "group ${group##*/}, $(cat "/sys/bus/pci/devices/$bdf/iommu_group/type")"
 check "the disk is behind the IOMMU" test -n "$group"
 for d in $(param depths | tr , ' '); do
-	/io $disk 1200 "$d" >/dev/null
 	echo 1 >/sys/class/nvme/nvme0/rescan_controller
 	sleep 1
 	echo "@@bench kind=viommu depth=$d $(/io $disk "$(param reads)" "$d")"
