@@ -55,6 +55,19 @@ part_hits()
 	bench/hits.sh "$B" "$([ -n "$quick" ] && echo 500000 || echo 5000000)" >"$out/hit.json" || failed "hits"
 }
 
+# The replayer, given what a guest's driver asked for, must ask the host as often as the guest did.
+replay_recording()
+{
+	local vm=$B/bench/vm/record guest replayed
+	sed -n 's/^@@trace //p' "$vm.txt" | bench/record.py --memory 0x40000000:0x20000000 >"$vm.trace" || return 1
+	guest=$(sed -n 's/^@@bench kind=record .*maps=//p' "$vm.txt")
+	replayed=$("$B/bench/replay/replay" --policies default "$vm.trace" | awk -F, '$4 == "" { n += $10 } END { print n }')
+	say "the guest asked for $guest mappings, the replayer for $replayed"
+	echo "recording: $(grep -c ' map ' "$vm.trace") requests of a guest's disk; the guest asked for $guest mappings, the replayer for $replayed" >>"$out/about.txt"
+	# Which addresses the host gives out decides a few.
+	[ $((guest > replayed ? guest - replayed : replayed - guest)) -le $((guest / 20 + 2)) ]
+}
+
 part_guest()
 {
 	local laps=5 costs=0,10,30,50 depths=1,32,128 reads=3000
@@ -67,6 +80,8 @@ part_guest()
 	bench_disk=768M bench/vm.sh "$B/bench/vm/stream" 900 stream nvme \
 		"rounds=1 below=48 above=$([ -n "$quick" ] && echo 160 || echo 640) policies=naive,window,strict,default module=${BENCH_MODULE:-}" \
 		--set dart.size=128M || failed "streams"
+	say "a recording of a guest, replayed"
+	bench/vm.sh "$B/bench/vm/record" 300 record nvme "" && replay_recording || failed "recording"
 	say "coherent memory in a guest"
 	e2e_devices="--device 04:00.0" bench/vm.sh "$B/bench/vm/coherent" 300 coherent dmatest \
 		"policies=naive,window,strict,default module=${BENCH_MODULE:-}" || failed "coherent memory"
