@@ -56,10 +56,16 @@ typedef uint64_t adma_le64;
 
 #define ADMA_MAGIC		0x414d4441u	/* "ADMA" */
 #define ADMA_VERSION_MAJOR	1
-#define ADMA_VERSION_MINOR	0
+#define ADMA_VERSION_MINOR	1
 #define ADMA_VERSION		(((uint32_t)ADMA_VERSION_MAJOR << 16) | ADMA_VERSION_MINOR)
 
-/* ADMA_REG_FEATURES: none beyond the base contract are defined in version 1.0. */
+/*
+ * ADMA_REG_FEATURES, ADMA_REG_DRIVER_FEATURES.  1.0 has none.  A guest uses a
+ * feature when it was offered and stored to DRIVER_FEATURES; the host keeps to
+ * 1.0 otherwise.
+ */
+#define ADMA_F_CONGRUENT	0x1	/* ADMA_MAP_CONGRUENT */
+#define ADMA_F_SHARING		0x2	/* ADMA_OP_BUDGET tells of the functions that share a DART: all of struct adma_budget_req */
 
 /* ADMA_REG_CONTROL */
 #define ADMA_CTL_RESET		0x1	/* drop all claims and mappings, forget all request pages; synchronous */
@@ -107,7 +113,7 @@ struct adma_req {
 #define ADMA_OP_RELEASE		3	/* give it back: bus master off, mappings dropped, BARs read all ones */
 #define ADMA_OP_MAP		4	/* struct adma_map_req followed by nr_ranges struct adma_range */
 #define ADMA_OP_UNMAP		5	/* struct adma_unmap_req */
-#define ADMA_OP_BUDGET		6	/* struct adma_budget_req */
+#define ADMA_OP_BUDGET		6	/* struct adma_budget_req; without ADMA_F_SHARING its first ADMA_BUDGET_BYTES_1_0 bytes */
 
 struct adma_function_req {
 	struct adma_req req;
@@ -133,6 +139,7 @@ struct adma_map_req {
 #define ADMA_MAP_DEVICE_READS	0x1	/* the device may read the memory */
 #define ADMA_MAP_DEVICE_WRITES	0x2	/* the device may write it */
 #define ADMA_MAP_ALIGN_REQUIRED	0x4	/* fail with ADMA_E_NOT_ALIGNED instead of returning a less aligned IOVA */
+#define ADMA_MAP_CONGRUENT	0x8	/* ADMA_F_CONGRUENT: wish for an IOVA that equals the first range's gpa modulo 1 << align */
 
 struct adma_unmap_req {
 	struct adma_req req;
@@ -145,7 +152,15 @@ struct adma_budget_req {
 	adma_le64 bytes_used;	/* out */
 	adma_le32 mappings_max;	/* out */
 	adma_le32 mappings_used;/* out */
+	/* With ADMA_F_SHARING.  Functions behind one DART share its room: docs/spec-guest.md, "Sharing". */
+	adma_le64 bytes_quota;	/* out: bytes that this function is guaranteed */
+	adma_le64 bytes_free;	/* out: bytes that it could map now, room borrowed from others included */
+	adma_le32 mappings_quota;/* out: the same in mappings */
+	adma_le32 mappings_free;/* out */
+	adma_le32 mapper;	/* out: functions with the same number share one DART; 0: shares with none that is known */
+	adma_le32 reserved;	/* 0 */
 };
+#define ADMA_BUDGET_BYTES_1_0	48	/* of struct adma_budget_req, up to mappings_used */
 
 /* Status codes.  A guest treats one it does not know as a permanent failure. */
 #define ADMA_OK			0
@@ -162,5 +177,6 @@ struct adma_budget_req {
 #define ADMA_E_GONE		11	/* the device or its host driver is gone */
 #define ADMA_E_BUSY		12	/* the device is being reset: try again */
 #define ADMA_E_HOST		13	/* the host refused for another reason; its log says which */
+#define ADMA_E_TIMEOUT		14	/* 1.1: the host did not answer in time; the function is lost until it is claimed again */
 
 #endif

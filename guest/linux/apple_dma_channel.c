@@ -15,6 +15,9 @@
 
 #include "apple_dma_priv.h"
 
+/* What this module knows to use. */
+#define ADMA_FEATURES	ADMA_F_CONGRUENT
+
 static void adma_write(struct adma_channel *ch, unsigned int reg, u32 value)
 {
 	writel(value, ch->regs + reg);
@@ -52,6 +55,8 @@ static int adma_errno(u32 status)
 		return -ENODEV;
 	case ADMA_E_BUSY:
 		return -EAGAIN;
+	case ADMA_E_TIMEOUT:
+		return -ETIMEDOUT;
 	default:
 		return -EIO;
 	}
@@ -91,7 +96,8 @@ int adma_channel_open(struct adma_channel *ch, struct pci_dev *pdev)
 
 	/* A crashed or replaced kernel may have left mappings, and pages it registered may be anything by now. */
 	adma_write(ch, ADMA_REG_CONTROL, ADMA_CTL_RESET);
-	adma_write(ch, ADMA_REG_DRIVER_FEATURES, 0);
+	adma_write(ch, ADMA_REG_DRIVER_FEATURES, adma_channel_read(ch, ADMA_REG_FEATURES) & ADMA_FEATURES);
+	ch->features = adma_channel_read(ch, ADMA_REG_DRIVER_FEATURES) & ADMA_FEATURES;
 
 	granule = adma_channel_read(ch, ADMA_REG_GRANULE);
 	slots = adma_channel_read(ch, ADMA_REG_MAX_SLOTS);

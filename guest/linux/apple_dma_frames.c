@@ -7,10 +7,12 @@
 
 #include <linux/ioport.h>
 #include <linux/jiffies.h>
+#include <linux/log2.h>
 #include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
@@ -64,7 +66,7 @@ static LIST_HEAD(tables);
 static bool is_stale(int err)
 {
 	/* Any other failure says that the host does not have it (any more). */
-	return err == -EAGAIN || err == -EIO;
+	return err == -EAGAIN || err == -EIO || err == -ETIMEDOUT;
 }
 
 static void add_drop(struct adma_call *call, u32 function, const struct fi_drop *drop)
@@ -87,7 +89,8 @@ static void add_map(struct adma_call *call, u32 function, const struct fi_batch 
 	unsigned int i;
 
 	/* A frame is shared by requests of any direction. */
-	req->req.flags = cpu_to_le32(ADMA_MAP_DEVICE_READS | ADMA_MAP_DEVICE_WRITES);
+	req->req.flags = cpu_to_le32(ADMA_MAP_DEVICE_READS | ADMA_MAP_DEVICE_WRITES |
+				     (call->ch->features & ADMA_F_CONGRUENT ? ADMA_MAP_CONGRUENT : 0));
 	req->align = cpu_to_le32(map->align);
 	req->nr_ranges = cpu_to_le32(map->nr_ranges);
 	for (i = 0; i < map->nr_ranges; i++) {
@@ -320,6 +323,9 @@ void adma_table_show(struct adma_table *t, struct seq_file *s)
 	seq_printf(s, "bytes %llu\nbytes_peak %llu\nbytes_max %llu\nbytes_used %llu\nbytes_idle %llu\nbytes_stranded %llu\n",
 		   fi_load(&fi->mapped) << shift, fi->mapped_peak << shift, fi->limits.bytes_max, u.used << shift,
 		   u.idle << shift, u.stranded << shift);
+	seq_printf(s, "largest_free %llu\n", u.largest_free << shift);
+	seq_printf(s, "granule_grown %llu\nframes_prefetched %llu\nprefetch_hits %llu\n", c.grown, c.prefetched,
+		   c.prefetch_hits);
 out:
 	mutex_unlock(&tables_lock);
 }
@@ -358,6 +364,8 @@ int adma_table_init(struct adma_table *t, struct adma_function *fn, u32 nr_mappi
 	const struct fi_limits limits = {
 		.granule_shift = ch->granule_shift,
 		.max_align = ch->max_align,
+		.max_granule = ilog2(SZ_2M),
+		.congruent = ch->features & ADMA_F_CONGRUENT,
 		.max_ranges = ch->max_ranges,
 		.iova_first = fn->iova_first,
 		.iova_last = fn->iova_last,

@@ -79,7 +79,7 @@ static int request_budget(struct adma_function *fn, u32 *mappings)
 	int err;
 
 	adma_call_begin(&fn->companion->ch, &call);
-	req = adma_call_add(&call, ADMA_OP_BUDGET, sizeof(*req), fn->index);
+	req = adma_call_add(&call, ADMA_OP_BUDGET, ADMA_BUDGET_BYTES_1_0, fn->index);
 	err = adma_call_only(&call, &req->req);
 	fn->bytes_max = le64_to_cpu(READ_ONCE(req->bytes_max));
 	*mappings = le32_to_cpu(READ_ONCE(req->mappings_max));

@@ -22,7 +22,7 @@
  *   adma_lock			list of companions and their lists of functions; never held while
  *				the driver core is called
  *   frame_index.lock		the order in which idle mappings are evicted; taken by a miss that has
- *				no room, and by the table's work
+ *				no room, by one in 256 others, and by the table's work
  *   adma_slot.lock		a request page, from filling it to reading the answers
  *
  * The last two are raw spin locks taken with interrupts off, because drivers
@@ -30,7 +30,8 @@
  * serves a request within the store that rings the doorbell, so a slot lock is
  * held for one such store, and there is a slot per CPU when the host offers
  * that many.  Interrupts are off for the whole of a request, as what it has
- * asked for makes other CPUs wait.
+ * asked for makes other CPUs wait: for one trip to the host as a rule, and for
+ * FI_TRIPS more when room has to be made (frame_index.c, BOUNDS).
  */
 #ifndef APPLE_DMA_PRIV_H
 #define APPLE_DMA_PRIV_H
@@ -61,6 +62,7 @@ struct adma_channel {
 	unsigned int granule_shift;
 	unsigned int max_align;
 	unsigned int max_ranges;
+	u32 features;			/* ADMA_F_*: offered and used */
 	bool closed;			/* nothing is sent any more */
 };
 

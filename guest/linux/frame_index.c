@@ -39,21 +39,51 @@
  * probation has shrunk to a tenth of the budget.  So a scan, however long,
  * replaces itself.
  *
+ * AHEAD.  A miss costs a trip however much it asks for, so while there is room
+ * its mapping is made larger (grow()): a stream, that is misses that continue
+ * each other, by the rest of ever larger blocks up to limits.max_granule; a
+ * single frame in a block of 256 KiB of which much is in use, by the rest of
+ * that.  Blocks are naturally aligned, so that what is added is memory like
+ * what was asked for; only EMPTY frames are.  They become LIVE with count 0,
+ * idle from birth, and W_AHEAD says that nobody has asked for them.  Because
+ * they are stuck while anything in their group is in use, no block is larger
+ * than 256 KiB once a quarter of the budget is mapped, and none is larger than
+ * asked for above half; frames that are idle do not count for a CPU whose
+ * streams made use of what was mapped ahead.  A host that does not take the
+ * larger mapping is asked for the bare one in the next trip.
+ *
  * In strict mode a group ends with its last use: nothing is born together,
  * and requests for several frames always have a group of their own.
  *
- * ALIGNMENT is a wish, and what is idle can stand in its way: by being mapped
- * where no large page may begin, which makes it a miss (good_enough()), and by
- * taking the place where one might, which matters for memory that a driver was
- * promised aligned (realign()).
+ * Requests themselves are not remembered, only their frames: an unmap that is
+ * shorter than its map gives back what it names, and the rest stays in use
+ * until no driver is left, which reports it.  In strict mode it is refused at
+ * once.
+ *
+ * ALIGNMENT means that IOVA and guest address are congruent, and is a wish.
+ * What is idle can stand in its way: by being mapped where no large page may
+ * begin, which makes it a miss (good_enough()), and by taking the place where
+ * one might, which matters for memory that a driver was promised aligned
+ * (realign()).  Requests with a wish share a mapping when the one's place in it
+ * follows from the other's (align_within()).
+ *
+ * BOUNDS.  A request works with interrupts off, so what it does for room or
+ * alignment is bounded: FI_TRIPS trips beside the one that asks, each with at
+ * most FI_MAX_DROPS evictions, and for each a look at (FI_PARTS + 1) * FI_LOOKS
+ * groups; for alignment, FI_PLACE frames of the window more.  What was not
+ * reached by then the background goes on with at once, and the request fails
+ * for want of room.  That takes several hundred idle mappings in the way of
+ * one request, on a host that has less room than it says, or has it in pieces;
+ * the same request, made again, finds what the background has freed.
+ * The background itself holds interrupts off for FI_LOOKS groups and one trip
+ * at a time.
  *
  * WAITING.  Who finds ASKED or MARKED waits, holding no word in either state:
  * what it has asked for itself it sends off first.  Both states last for as
- * long as another CPU works with interrupts off: one trip to the host (with
- * the eviction of everything idle in between when the host has no room), or
- * one walk over the frames of a group.  Evicting never waits for ASKED, and
- * waits for MARKED only before it has marked anything.  So nobody waits in a
- * circle.
+ * long as another CPU works with interrupts off: the trips of one request, with
+ * their bounds, or one walk over the frames of a group.  Evicting never waits
+ * for ASKED, and waits for MARKED only before it has marked anything.  So
+ * nobody waits in a circle.
  *
  * EVICTION marks all words of a group, in order, by exchanging LIVE with count
  * 0 for MARKED; it undoes that when one of them is in use.  Holding the first
@@ -75,14 +105,21 @@
  *
  * LOCK.  fi->lock protects the queues and is the right to evict what is in
  * them.  Only a miss without room and the background take it, with interrupts
- * off.  A new group reaches its queue through a stack without a lock.
+ * off, and never during a trip.  A new group reaches its queue through a stack
+ * without a lock; who finds the stack high empties it.
  */
 #include "frame_index.h"
 
 #define FI_MAX_AGE	10	/* ticks */
-#define FI_LOOKS	256	/* groups looked at under one hold of the lock */
+#define FI_LOOKS	256	/* groups looked at under one hold of the lock; a large one counts more than once */
+#define FI_LOOK_FRAMES	64	/* of a group, that count as another look */
+#define FI_PARTS	4	/* of the table, that a request without room looks through per trip */
+#define FI_PLACE	(64 * FI_LOOKS)	/* frames looked at for a place that could be aligned */
+#define FI_CLUSTER	18	/* as a shift: blocks that fill up bit by bit */
+#define FI_CHANCE	8	/* frames that do not follow each other by chance */
 #define FI_LARGE_PAGE	16	/* the smallest that a device maps as one: 64 KiB */
 #define FI_WAYS		8
+#define NOT_HOPELESS	64
 
 /* Layout of a word */
 
@@ -98,7 +135,8 @@
 #define W_ONE_SHIFT	12	/* count: 24 bits */
 #define W_ONE		(1ull << W_ONE_SHIFT)
 #define W_COUNT		(0xffffffull << W_ONE_SHIFT)
-#define W_IOVA_SHIFT	36	/* the rest: IOVA frame; ASKED: CPU << 8 | index in its batch */
+#define W_AHEAD		(1ull << 36)	/* mapped ahead, and not asked for so far */
+#define W_IOVA_SHIFT	37	/* the rest: IOVA frame; ASKED: CPU << 8 | index in its batch */
 
 #define ROOT_BITS	16
 #define LEAF_BITS	14
@@ -206,15 +244,6 @@ static void group_give(struct frame_index *fi, u32 id)
 	} while (!fi_cas(&fi->free, &head, ((head >> 32) + 1) << 32 | id));
 }
 
-static void newborn_push(struct frame_index *fi, u32 id)
-{
-	u64 head = fi_load(&fi->newborn);
-
-	do {
-		WRITE_ONCE(fi->groups[id].next, (u32)head);
-	} while (!fi_cas(&fi->newborn, &head, id));
-}
-
 /* Queues: the caller holds fi->lock */
 
 static void queue_add(struct frame_index *fi, u32 id, u8 where)
@@ -259,6 +288,7 @@ static void take_newborn(struct frame_index *fi)
 {
 	u64 head = fi_load(&fi->newborn);
 	u32 id, oldest = FI_NONE;
+	s64 taken = 0;
 
 	while (!fi_cas(&fi->newborn, &head, FI_NONE))
 		;
@@ -274,6 +304,23 @@ static void take_newborn(struct frame_index *fi)
 
 		queue_add(fi, id, FI_PROBATION);
 		id = next;
+		taken++;
+	}
+	fi_add(&fi->newborns, -taken);
+}
+
+static void newborn_push(struct frame_index *fi, u32 id)
+{
+	u64 head = fi_load(&fi->newborn);
+
+	do {
+		WRITE_ONCE(fi->groups[id].next, (u32)head);
+	} while (!fi_cas(&fi->newborn, &head, id));
+	/* Whoever takes them next should not find very many. */
+	if (fi_add(&fi->newborns, 1) > FI_LOOKS) {
+		fi_lock(&fi->lock);
+		take_newborn(fi);
+		fi_unlock(&fi->lock);
 	}
 }
 
@@ -305,11 +352,23 @@ static bool word_get(fi_word_t *w, u32 iova, u64 *seen)
 		*seen = old;
 		if (w_state(old) != W_LIVE || (iova != FI_NONE && w_iova(old) != iova) || (old & W_COUNT) == W_COUNT)
 			return false;
-		new = old + W_ONE;
-		if (!(old & W_COUNT) && w_reused(old) < 3)
+		new = (old & ~W_AHEAD) + W_ONE;
+		if (!(old & (W_COUNT | W_AHEAD)) && w_reused(old) < 3)
 			new += 1ull << W_REUSED_SHIFT;
 	} while (!fi_cas(w, &old, new));
 	return true;
+}
+
+/* The frame whose word that was has one more user. */
+static void taken_up(struct fi_cpu *cpu, u64 seen)
+{
+	if (seen & W_COUNT)
+		return;
+	COUNT(cpu->count.idle, -1);
+	if (seen & W_AHEAD) {
+		COUNT(cpu->count.prefetch_hits, 1);
+		cpu->useful++;
+	}
 }
 
 enum left { NOT_THERE, STILL_USED, LAST_USE };
@@ -331,8 +390,10 @@ static enum left word_put(struct frame_index *fi, fi_word_t *w, u32 iova)
 /*
  * GPU drivers program naturally aligned memory as one large page and drop the
  * low address bits, so the IOVA should be congruent to the address as far as
- * such a page could reach.  Coherent memory is promised to be aligned to its
- * size, however small.
+ * such a page could reach: up to the size of the request, if the host can
+ * place memory that is itself less aligned than that, as large pages may lie
+ * within.  Coherent memory is promised to be aligned to its size, however
+ * small.
  */
 static u8 wished_align(const struct frame_index *fi, const struct fi_want *want)
 {
@@ -341,9 +402,17 @@ static u8 wished_align(const struct frame_index *fi, const struct fi_want *want)
 	u32 of_frame = want->frame ? __ffs64(want->frame) + shift : 63;
 	u32 align = min(min(of_size, of_frame), fi->limits.max_align);
 
+	if (fi->limits.congruent && of_size >= FI_LARGE_PAGE)
+		align = min(of_size, fi->limits.max_align);
 	if (!want->natural && align < FI_LARGE_PAGE)
 		return 0;
 	return align > shift ? align : 0;
+}
+
+/* Whether two frames are equal as far as an alignment reaches. */
+static bool congruent(const struct frame_index *fi, u32 a, u32 b, u8 align)
+{
+	return align <= fi->limits.granule_shift || !((a ^ b) & ((1u << (align - fi->limits.granule_shift)) - 1));
 }
 
 /*
@@ -357,8 +426,12 @@ static bool good_enough(const struct frame_index *fi, const struct fi_want *want
 
 	if (!(off & ((1ull << align) - 1)))
 		return true;
-	return READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == want->frames && READ_ONCE(g->align) >= align &&
-	       (READ_ONCE(g->natural) || !want->natural);
+	if (want->natural && !READ_ONCE(g->natural))
+		return false;
+	/* As all of its mapping, or as one of several that are alike. */
+	if (READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == want->frames)
+		return READ_ONCE(g->align) >= align;
+	return READ_ONCE(g->align) == align && congruent(fi, READ_ONCE(g->frame) + iova - READ_ONCE(g->base), want->frame, align);
 }
 
 static fi_word_t *span_set(struct frame_index *fi, u32 frame, u32 frames)
@@ -433,8 +506,7 @@ static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct f
 		if (!w)
 			return NO_RAM;
 		if (word_get(w, FI_NONE, &seen)) {
-			if (!(seen & W_COUNT))
-				COUNT(cpu->count.idle, -1);
+			taken_up(cpu, seen);
 			want->iova = w_iova(seen);
 			return HIT;
 		}
@@ -478,8 +550,7 @@ static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct f
 	for (i = 0; i < want->frames; i++) {
 		if (!word_get(word_of(fi, (u64)want->frame + i), first + i, &seen))
 			break;
-		if (!(seen & W_COUNT))
-			COUNT(cpu->count.idle, -1);
+		taken_up(cpu, seen);
 	}
 	if (i == want->frames) {
 		want->iova = first;
@@ -718,6 +789,11 @@ static bool evict(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
 	return true;
 }
 
+static u32 looks_at(const struct fi_group *g)
+{
+	return 1 + g->frames / FI_LOOK_FRAMES;
+}
+
 /*
  * Add drops to the batch, until there is room for so many frames and mappings
  * more, the batch is full, or enough was looked at.
@@ -726,13 +802,14 @@ static void make_room(struct frame_index *fi, struct fi_cpu *cpu, s64 frames, s6
 {
 	struct fi_queue *probation = &fi->queue[FI_PROBATION], *protected = &fi->queue[FI_PROTECTED];
 	/* One that was used often is passed over three times. */
-	u32 looks = min(4 * fi_load(&fi->mappings), (u64)FI_LOOKS), in_vain = 0;
+	s64 looks = min(4 * (fi_load(&fi->mappings) + fi_load(&fi->mapped) / FI_LOOK_FRAMES), (u64)FI_LOOKS);
+	u32 in_vain = 0;
 
 	if (idle_frames(fi) <= 0)
 		return;
 	fi_lock(&fi->lock);
 	take_newborn(fi);
-	while ((frames > 0 || mappings > 0) && cpu->batch.nr_drops < FI_MAX_DROPS && looks--) {
+	while ((frames > 0 || mappings > 0) && cpu->batch.nr_drops < FI_MAX_DROPS && looks > 0) {
 		/* When the protected ones are in use, the few on probation have to go after all. */
 		bool first = protected->head == FI_NONE ||
 			     (probation->head != FI_NONE && (probation->frames > fi->budget_frames / 10 || in_vain > FI_LOOKS / 8));
@@ -743,6 +820,7 @@ static void make_room(struct frame_index *fi, struct fi_cpu *cpu, s64 frames, s6
 		if (id == FI_NONE)
 			break;
 		size = fi->groups[id].frames;
+		looks -= looks_at(&fi->groups[id]);
 		look = group_look(fi, id);
 		if (look.idle && !look.reused && evict(fi, cpu, id)) {
 			frames -= size;
@@ -776,19 +854,46 @@ static bool is_old(struct frame_index *fi, u32 id)
 /* A part of the groups, from *next on.  False at their end. */
 static bool sweep_part(struct frame_index *fi, struct fi_cpu *cpu, u32 *next, wanted_t wanted)
 {
-	u32 end = min(*next + 16 * FI_LOOKS, fi->nr_groups), looks = FI_LOOKS;
+	s64 looks = FI_LOOKS;
+	bool more;
+	u32 id, end;
 
 	fi_lock(&fi->lock);
 	take_newborn(fi);
-	for (; *next < end && cpu->batch.nr_drops < FI_MAX_DROPS && looks; (*next)++) {
-		if (!in_cache(READ_ONCE(fi->groups[*next].where)))
+	end = min(*next + 16 * FI_LOOKS, fi->nr_groups);
+	for (id = *next; id < end && cpu->batch.nr_drops < FI_MAX_DROPS && looks > 0; id++) {
+		if (!in_cache(READ_ONCE(fi->groups[id].where)))
 			continue;
-		looks--;
-		if (wanted(fi, *next))
-			evict(fi, cpu, *next);
+		looks -= looks_at(&fi->groups[id]);
+		if (wanted(fi, id))
+			evict(fi, cpu, id);
 	}
+	more = id < fi->nr_groups;
+	*next = more ? id : 0;
 	fi_unlock(&fi->lock);
-	return *next < fi->nr_groups;
+	return more;
+}
+
+/*
+ * Drops, of whatever is idle: first what has had its turn, then anything.  The
+ * search goes on where the last one ended, whoever made it.
+ */
+static void find_idle(struct frame_index *fi, struct fi_cpu *cpu, u32 frames, u32 mappings)
+{
+	u32 parts = FI_PARTS;
+
+	make_room(fi, cpu, frames, mappings);
+	while (!cpu->batch.nr_drops && parts--)
+		sweep_part(fi, cpu, &fi->sweep, is_idle);
+}
+
+/* A request has not found room within its bounds: the background goes on, unless it has just done so in vain. */
+static void leave_to_background(struct frame_index *fi, u32 frames)
+{
+	if (READ_ONCE(fi->barren) || idle_frames(fi) <= 0)
+		return;
+	fi_store(&fi->missing, frames);
+	fi->ops->wake(fi->host, true);
 }
 
 /* The last use of something in the group has ended.  Strict: so does the group, with its last. */
@@ -826,11 +931,11 @@ static void span_release(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
 
 /* Asking for frames */
 
-static bool word_claim(fi_word_t *w, u32 owner)
+static bool word_claim(fi_word_t *w, u32 owner, u64 uses)
 {
 	u64 old = W_EMPTY;
 
-	return fi_load(w) == W_EMPTY && fi_cas(w, &old, w_make(W_ASKED, 1, owner));
+	return fi_load(w) == W_EMPTY && fi_cas(w, &old, w_make(W_ASKED, uses, owner));
 }
 
 static u32 claim(struct frame_index *fi, u32 frame, u32 frames, u32 map)
@@ -838,7 +943,7 @@ static u32 claim(struct frame_index *fi, u32 frame, u32 frames, u32 map)
 	u32 owner = asked_by(fi_this_cpu(), map), claimed = 0, i;
 
 	for (i = 0; i < frames; i++)
-		claimed += word_claim(word_of(fi, (u64)frame + i), owner);
+		claimed += word_claim(word_of(fi, (u64)frame + i), owner, 1);
 	return claimed;
 }
 
@@ -865,11 +970,28 @@ static bool claim_all(struct frame_index *fi, u32 frame, u32 frames, u32 map)
 	u32 owner = asked_by(fi_this_cpu(), map), i;
 
 	for (i = 0; i < frames; i++) {
-		if (!word_claim(word_of(fi, (u64)frame + i), owner)) {
+		if (!word_claim(word_of(fi, (u64)frame + i), owner, 1)) {
 			unclaim(fi, frame, i, map);
 			return false;
 		}
 	}
+	return true;
+}
+
+/* If the want would be as aligned as wished at that offset of the mapping, the mapping is wished to be so. */
+static bool align_within(struct frame_index *fi, const struct fi_batch *b, struct fi_map *m, const struct fi_want *want,
+			 u32 offset)
+{
+	u8 align = wished_align(fi, want);
+	u32 first = b->ranges[m->first_range].frame;
+
+	if (!align)
+		return true;
+	if (want->natural > m->natural || !congruent(fi, first + offset, want->frame, align))
+		return false;
+	if (!fi->limits.congruent && !congruent(fi, first, 0, max(align, m->align)))
+		return false;
+	m->align = max(m->align, align);
 	return true;
 }
 
@@ -878,6 +1000,7 @@ static bool ask_open(struct frame_index *fi, struct fi_batch *b, struct fi_want 
 {
 	struct fi_map *m = b->nr_maps ? &b->maps[b->nr_maps - 1] : NULL;
 	struct fi_range *last;
+	u8 was;
 
 	if (!m || !m->open)
 		return false;
@@ -885,8 +1008,17 @@ static bool ask_open(struct frame_index *fi, struct fi_batch *b, struct fi_want 
 	if ((u64)last->frame + last->frames != want->frame &&
 	    (m->nr_ranges == fi->limits.max_ranges || b->nr_ranges == FI_MAX_RANGES))
 		return false;
-	if (!claim_all(fi, want->frame, want->frames, b->nr_maps - 1))
+	/* Several large pages, but not so many that no place is large enough for them. */
+	if (wished_align(fi, want) && (u64)last->frame + last->frames != want->frame &&
+	    m->frames >= 1u << (fi->limits.max_align - fi->limits.granule_shift))
 		return false;
+	was = m->align;
+	if (!align_within(fi, b, m, want, m->frames))
+		return false;
+	if (!claim_all(fi, want->frame, want->frames, b->nr_maps - 1)) {
+		m->align = was;
+		return false;
+	}
 	if ((u64)last->frame + last->frames == want->frame) {
 		last->frames += want->frames;
 	} else {
@@ -904,7 +1036,7 @@ static enum step ask(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want 
 {
 	struct fi_batch *b = &cpu->batch;
 	u8 align = wished_align(fi, want);
-	bool packed = want->packed && !align && !fi->strict;
+	bool packed = want->packed && !want->natural && !fi->strict;
 	u32 id, claimed = 0;
 
 	if (packed && ask_open(fi, b, want))
@@ -946,6 +1078,8 @@ static enum step join(struct frame_index *fi, struct fi_batch *b, struct fi_want
 	struct fi_map *m = &b->maps[map];
 	struct fi_range *r = NULL;
 	u32 i, inside, offset = 0;
+	bool aligned;
+	u8 was;
 
 	for (i = m->first_range; i < (u32)m->first_range + m->nr_ranges; i++) {
 		r = &b->ranges[i];
@@ -964,11 +1098,23 @@ static enum step join(struct frame_index *fi, struct fi_batch *b, struct fi_want
 
 		if (!m->open || map != b->nr_maps - 1 || r != &b->ranges[b->nr_ranges - 1])
 			return FULL;
-		if (!claim_all(fi, want->frame + inside, rest, map))
+		was = m->align;
+		aligned = align_within(fi, b, m, want, offset);
+		if (!aligned && (fi->limits.congruent || want->natural))
 			return FULL;
+		if (!claim_all(fi, want->frame + inside, rest, map)) {
+			m->align = was;
+			return FULL;
+		}
+		/* The host cannot be asked for it without this want either, as its first frame is mapped here. */
+		m->unmet |= !aligned;
 		r->frames += rest;
 		m->frames += rest;
 		m->owned += rest;
+	} else if (!align_within(fi, b, m, want, offset)) {
+		if (fi->limits.congruent || want->natural)
+			return FULL;
+		m->unmet = true;
 	}
 	for (i = 0; i < inside; i++) {
 		fi_word_t *w = word_of(fi, (u64)want->frame + i);
@@ -978,6 +1124,233 @@ static enum step join(struct frame_index *fi, struct fi_batch *b, struct fi_want
 	want->map = map;
 	want->offset = offset;
 	return JOINED;
+}
+
+/* Mapping ahead */
+
+static bool is_trusted(const struct fi_cpu *cpu)
+{
+	return cpu->ahead >= 64 && cpu->useful >= cpu->ahead / 4 * 3;
+}
+
+/*
+ * How much of a block is in use before the rest is mapped, as one part of so
+ * many: less when most of what was mapped ahead lately got used, more when it
+ * was in vain.
+ */
+static u32 cluster_part(const struct fi_cpu *cpu)
+{
+	if (cpu->ahead >= 64 && cpu->useful >= cpu->ahead / 2)
+		return 16;
+	return cpu->ahead < 64 || cpu->useful >= cpu->ahead / 4 ? 4 : 2;
+}
+
+/* The largest block that may be mapped for a part of it, in frames. */
+static u32 widest(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	u32 shift = fi->limits.granule_shift, block, cluster = 1u << (max(shift, (u32)FI_CLUSTER) - shift);
+	s64 mapped = fi_load(&fi->mapped);
+
+	if (fi->strict || fi->limits.max_granule <= shift || READ_ONCE(fi->narrow) || fi->budget_frames < 32)
+		return 1;
+	block = 1u << min(fi->limits.max_granule - shift, ilog2(fi->budget_frames / 16));
+	/* What is idle makes room, unless it lies beside what is used: it does not when what is mapped ahead gets used. */
+	if (is_trusted(cpu))
+		mapped -= idle_frames(fi);
+	if (mapped < fi->budget_frames / 4)
+		return block;
+	return mapped < fi->budget_frames / 2 ? min(block, cluster) : 1;
+}
+
+static bool claim_ahead(struct frame_index *fi, u64 frame, u32 map)
+{
+	fi_word_t *w = word_of(fi, frame);
+
+	return w && word_claim(w, asked_by(fi_this_cpu(), map), 0);
+}
+
+/* The stream that frames continue, upwards or downwards. */
+static struct fi_stream *stream_of(struct fi_cpu *cpu, u32 begin, u32 end)
+{
+	u32 i;
+
+	for (i = 0; i < FI_STREAMS; i++)
+		if (cpu->streams[i].run && (cpu->streams[i].end == begin || cpu->streams[i].begin == end))
+			return &cpu->streams[i];
+	return NULL;
+}
+
+/* In how large blocks a stream is mapped: twice of what it has come to, once it is one. */
+static u32 stream_block(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_stream *s, u32 begin, u32 frames)
+{
+	u32 most = widest(fi, cpu), misses = cpu->ahead >= 64 && cpu->useful < cpu->ahead / 4 ? 4 : 2;
+
+	if (is_trusted(cpu))
+		return s || !(begin & (most - 1)) ? most : 1;
+	/* Short pieces may follow each other by chance. */
+	if (!s || (s->misses < misses && s->run < FI_CHANCE))
+		return 1;
+	return min(most, (u32)roundup_pow_of_two(s->run + frames));
+}
+
+/* Within its block, and by whole requests like this one, so that the next miss begins where it ends. */
+static void grow_stream(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	struct fi_batch *b = &cpu->batch;
+	struct fi_growth *grown = &cpu->growth;
+	struct fi_map *m = &b->maps[b->nr_maps - 1];
+	struct fi_range *last = &b->ranges[b->nr_ranges - 1];
+	u32 begin = b->ranges[m->first_range].frame, end = last->frame + last->frames, map = b->nr_maps - 1;
+	const struct fi_stream *s = stream_of(cpu, begin, end);
+	u32 block = stream_block(fi, cpu, s, begin, m->frames), room;
+	struct fi_want all;
+
+	if (s && s->begin == end) {
+		/* What is in front must not change where the rest is wished to be. */
+		if (b->nr_maps > 1 || m->nr_ranges > 1 || m->align)
+			return;
+		room = begin & (block - 1);
+		for (room -= room % m->frames; room && claim_ahead(fi, last->frame - 1, map); room--) {
+			last->frame--;
+			last->frames++;
+			grown->before++;
+			grown->frames++;
+		}
+	} else {
+		room = -end & (block - 1);
+		for (room -= room % m->frames; room && claim_ahead(fi, end++, map); room--) {
+			last->frames++;
+			grown->frames++;
+		}
+	}
+	if (m->nr_ranges == 1 && grown->frames) {
+		all = (struct fi_want){ .frame = last->frame, .frames = last->frames };
+		m->align = max(m->align, wished_align(fi, &all));
+	}
+}
+
+/* A frame of a block of which much is in use: the rest will be. */
+static void grow_cluster(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	struct fi_batch *b = &cpu->batch;
+	struct fi_growth *grown = &cpu->growth;
+	struct fi_map *m = &b->maps[0];
+	struct fi_range asked = b->ranges[0], *last = NULL;
+	u32 shift = fi->limits.granule_shift, block = 1u << (max(shift, (u32)FI_CLUSTER) - shift);
+	u32 begin = asked.frame & ~(block - 1), used = 0, i;
+
+	if (b->nr_maps > 1 || m->nr_ranges > 1 || m->align || widest(fi, cpu) < block || fi->limits.max_ranges < block / 2 ||
+	    asked.frame + asked.frames > begin + block)
+		return;
+	for (i = 0; i < block; i++) {
+		fi_word_t *w = word_of(fi, (u64)begin + i);
+		u64 word = w ? fi_load(w) : W_EMPTY;
+
+		used += w_state(word) == W_LIVE && word & W_COUNT;
+	}
+	if (used < block / cluster_part(cpu))
+		return;
+	b->nr_ranges = 0;
+	for (i = begin; i < begin + block; i++) {
+		bool ahead = i < asked.frame || i >= asked.frame + asked.frames;
+
+		if (ahead && !claim_ahead(fi, i, 0))
+			continue;
+		if (!last || last->frame + last->frames != i) {
+			last = &b->ranges[b->nr_ranges++];
+			*last = (struct fi_range){ .frame = i };
+		}
+		last->frames++;
+		grown->frames += ahead;
+		grown->before += i < asked.frame;
+	}
+	m->nr_ranges = b->nr_ranges;
+}
+
+/* Of the wants that the last mapping is for. */
+static void shift_wants(struct fi_batch *b, struct fi_want *wants, u32 count, u32 by)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		if (wants[i].state == WANT_ASKED && wants[i].map == b->nr_maps - 1u)
+			wants[i].offset += by;
+}
+
+/* Before the batch is sent: its last mapping may become larger than asked for. */
+static void grow(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wants, u32 count)
+{
+	struct fi_batch *b = &cpu->batch;
+	struct fi_map *m = &b->maps[b->nr_maps - 1];
+	struct fi_growth *grown = &cpu->growth;
+
+	grown->frames = 0;
+	/* A trip may be needed to ask without it. */
+	if (!cpu->trips || m->span || m->natural || widest(fi, cpu) == 1)
+		return;
+	*grown = (struct fi_growth){ .nr_ranges = m->nr_ranges, .last = b->ranges[b->nr_ranges - 1], .align = m->align };
+	grow_stream(fi, cpu);
+	if (!grown->frames)
+		grow_cluster(fi, cpu);
+	if (!grown->frames)
+		return;
+	m->frames += grown->frames;
+	m->owned += grown->frames;
+	shift_wants(b, wants, count, grown->before);
+	COUNT(cpu->count.grown, 1);
+	COUNT(cpu->count.prefetched, grown->frames);
+	cpu->ahead += grown->frames;
+	if (cpu->ahead > 1024) {
+		cpu->ahead /= 2;
+		cpu->useful /= 2;
+	}
+}
+
+/* The host does not take it like that: it is asked for what was asked of us. */
+static void shrink(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wants, u32 count)
+{
+	struct fi_batch *b = &cpu->batch;
+	struct fi_growth *grown = &cpu->growth;
+	struct fi_map *m = &b->maps[b->nr_maps - 1];
+	u32 i, k;
+
+	for (i = m->first_range; i < b->nr_ranges; i++) {
+		for (k = 0; k < b->ranges[i].frames; k++) {
+			fi_word_t *w = word_of(fi, (u64)b->ranges[i].frame + k);
+
+			if (!(fi_load(w) & W_COUNT))
+				fi_publish(w, W_EMPTY);
+		}
+	}
+	b->nr_ranges = m->first_range + grown->nr_ranges;
+	b->ranges[b->nr_ranges - 1] = grown->last;
+	m->nr_ranges = grown->nr_ranges;
+	m->align = grown->align;
+	m->frames -= grown->frames;
+	m->owned -= grown->frames;
+	fi_add(&fi->mapped, -(s64)grown->frames);
+	shift_wants(b, wants, count, -grown->before);
+	COUNT(cpu->count.grown, -1);
+	COUNT(cpu->count.prefetched, -(s64)grown->frames);
+	grown->frames = 0;
+	WRITE_ONCE(fi->narrow, true);
+	cpu->trips--;
+	m->err = FI_ASK;
+	batch_run(fi, cpu);
+}
+
+static void note_stream(struct fi_cpu *cpu, const struct fi_batch *b)
+{
+	const struct fi_map *m = &b->maps[b->nr_maps - 1];
+	const struct fi_range *last = &b->ranges[b->nr_ranges - 1];
+	u32 begin = b->ranges[m->first_range].frame, end = last->frame + last->frames;
+	struct fi_stream *s = stream_of(cpu, begin, end);
+
+	if (!s) {
+		s = &cpu->streams[cpu->next_stream++ % FI_STREAMS];
+		s->run = s->misses = 0;
+	}
+	*s = (struct fi_stream){ .begin = begin, .end = end, .run = s->run + m->frames, .misses = s->misses + 1 };
 }
 
 /* Answers */
@@ -1084,16 +1457,18 @@ static void map_done(struct frame_index *fi, struct fi_cpu *cpu, u32 map)
 
 			if (!is_asked_by(old, owner))
 				continue;
-			if (m->span && !--count)
+			if (m->span)
+				count--;
+			if (!count)
 				COUNT(cpu->count.idle, 1);
-			fi_publish(w, w_make(W_LIVE, count, at) | idle);
+			fi_publish(w, w_make(W_LIVE, count, at) | idle | (count || m->span ? 0 : W_AHEAD));
 		}
 	}
 	if (m->span)
 		span_insert(fi, m->group);
 	if (!fi->strict)
 		newborn_push(fi, m->group);
-	if (!is_aligned(fi, b, m))
+	if (m->unmet || !is_aligned(fi, b, m))
 		COUNT(cpu->count.misaligned, 1);
 }
 
@@ -1118,50 +1493,116 @@ static void ask_again(struct fi_batch *b)
 
 /*
  * The host has less room than it said, or room in pieces: no driver hears of
- * that as long as anything is idle.  Each trip takes as many evictions as fit
- * and asks again.
+ * that as long as what is idle can be found within the bounds.  Each trip takes
+ * as many evictions as fit and asks again.
  */
 static void insist(struct frame_index *fi, struct fi_cpu *cpu, u32 frames)
 {
 	struct fi_batch *b = &cpu->batch;
-	u32 next = 0;
 
-	while (wants_room(b) && next < fi->nr_groups && idle_frames(fi) > 0) {
-		make_room(fi, cpu, frames, b->nr_maps);
-		while (!b->nr_drops && sweep_part(fi, cpu, &next, is_idle))
-			;
-		if (!b->nr_drops)
+	while (wants_room(b) && idle_frames(fi) > 0) {
+		if (cpu->trips)
+			find_idle(fi, cpu, frames, b->nr_maps);
+		if (!b->nr_drops) {
+			leave_to_background(fi, frames);
 			break;
+		}
+		cpu->trips--;
 		ask_again(b);
 		batch_run(fi, cpu);
 	}
 }
 
-/*
- * Memory that a driver allocates is promised to be aligned, and what is idle
- * may stand in the host's way: all of that goes, then the host is asked once
- * more.
- */
-static void realign(struct frame_index *fi, struct fi_cpu *cpu)
+static bool is_misplaced(const struct frame_index *fi, const struct fi_batch *b, const struct fi_map *m)
 {
-	struct fi_batch *b = &cpu->batch;
-	u32 next = 0, misplaced = 0, i;
-	bool more;
+	return !m->err && m->handle && m->natural && !is_aligned(fi, b, m);
+}
+
+static const struct fi_map *misplaced(const struct frame_index *fi, const struct fi_batch *b)
+{
+	u32 i;
 
 	for (i = 0; i < b->nr_maps; i++)
-		misplaced += !b->maps[i].err && b->maps[i].natural && !is_aligned(fi, b, &b->maps[i]);
-	if (!misplaced || idle_frames(fi) <= 0)
+		if (is_misplaced(fi, b, &b->maps[i]))
+			return &b->maps[i];
+	return NULL;
+}
+
+/* True when every frame of the window from `base` on is free, or part of an idle group of the cache.  Under fi->lock. */
+static bool can_be_freed(struct frame_index *fi, u32 base, u32 frames, s64 *looks)
+{
+	u32 i = 0;
+
+	while (i < frames && *looks > 0) {
+		u64 entry = fi_load(&fi->reverse[base + i]);
+		const struct fi_group *g;
+
+		if (entry == NOT_MAPPED) {
+			i++;
+			(*looks)--;
+			continue;
+		}
+		g = &fi->groups[r_group(entry)];
+		*looks -= g->frames;
+		if (!in_cache(READ_ONCE(g->where)) || !group_look(fi, r_group(entry)).idle)
+			return false;
+		i = g->base + g->frames - base;
+	}
+	return i >= frames;
+}
+
+/* Evict what is idle in a place where the mapping would be aligned, if there is one that nobody uses. */
+static void free_place(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_map *m)
+{
+	struct fi_batch *b = &cpu->batch;
+	u32 shift = fi->limits.granule_shift, step = 1u << (m->align - shift);
+	u32 frame = b->ranges[m->first_range].frame, first = fi->limits.iova_first >> shift;
+	u32 base = (frame - first) & (step - 1), places, i;
+	s64 looks = FI_PLACE;
+
+	if (base + m->frames > fi->window)
 		return;
-	do {
-		more = sweep_part(fi, cpu, &next, is_idle);
-		if (b->nr_drops)
-			batch_run(fi, cpu);
-	} while (more);
+	places = (fi->window - base - m->frames) / step + 1;
+	fi_lock(&fi->lock);
+	take_newborn(fi);
+	for (i = 0; i < places && looks > 0; i++) {
+		u32 at = base + (fi->place + i) % places * step;
+
+		if (can_be_freed(fi, at, m->frames, &looks)) {
+			base = at;
+			break;
+		}
+	}
+	fi->place = (fi->place + i) % places;
+	for (i = looks > 0 && i < places ? 0 : m->frames; i < m->frames && cpu->trips > 1; i++) {
+		u64 entry = fi_load(&fi->reverse[base + i]);
+
+		if (entry != NOT_MAPPED && in_cache(READ_ONCE(fi->groups[r_group(entry)].where)))
+			evict(fi, cpu, r_group(entry));
+		if (b->nr_drops < FI_MAX_DROPS)
+			continue;
+		fi_unlock(&fi->lock);
+		cpu->trips--;
+		batch_run(fi, cpu);
+		fi_lock(&fi->lock);
+	}
+	fi_unlock(&fi->lock);
+}
+
+/* The misplaced ones end, and are asked for once more in the same trip. */
+static void ask_misplaced_again(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	struct fi_batch *b = &cpu->batch;
+	u32 i;
+
+	if (!cpu->trips)
+		return;
+	cpu->trips--;
 	for (i = 0; i < b->nr_maps; i++) {
 		struct fi_map *m = &b->maps[i];
 		u32 id;
 
-		if (m->err || !m->natural || is_aligned(fi, b, m) || !m->handle)
+		if (!is_misplaced(fi, b, m) || b->nr_drops == FI_MAX_DROPS)
 			continue;
 		id = group_take(fi);
 		if (id == FI_NONE)
@@ -1176,6 +1617,42 @@ static void realign(struct frame_index *fi, struct fi_cpu *cpu)
 	}
 	if (b->nr_drops)
 		batch_run(fi, cpu);
+}
+
+/*
+ * Memory that a driver allocates is promised to be aligned, and what is idle
+ * may stand in the host's way: first it goes from one place that would do, and
+ * when the host does not find that, from anywhere.  If that does not help, a
+ * wish like this is not insisted on until the next tick.
+ */
+static void realign(struct frame_index *fi, struct fi_cpu *cpu)
+{
+	const struct fi_map *m = misplaced(fi, &cpu->batch);
+	u64 evictions = cpu->count.evictions;
+	u32 parts = FI_TRIPS;
+
+	if (!m || idle_frames(fi) <= 0 || m->align >= READ_ONCE(fi->hopeless))
+		return;
+	free_place(fi, cpu, m);
+	if (cpu->count.evictions != evictions) {
+		ask_misplaced_again(fi, cpu);
+		m = misplaced(fi, &cpu->batch);
+	}
+	if (!m)
+		return;
+	evictions = cpu->count.evictions;
+	while (parts-- && cpu->trips > 1) {
+		sweep_part(fi, cpu, &fi->sweep, is_idle);
+		if (!cpu->batch.nr_drops)
+			continue;
+		cpu->trips--;
+		batch_run(fi, cpu);
+	}
+	if (cpu->count.evictions != evictions)
+		ask_misplaced_again(fi, cpu);
+	m = misplaced(fi, &cpu->batch);
+	if (m)
+		WRITE_ONCE(fi->hopeless, m->align);
 }
 
 /* Less than 5 % of the budget is free. */
@@ -1193,6 +1670,7 @@ static int flush(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 	u32 frames = 0, i;
 	int err = 0;
 
+	grow(fi, cpu, wants, count);
 	for (i = 0; i < b->nr_maps; i++)
 		frames += b->maps[i].frames;
 	mapped = fi_add(&fi->mapped, frames);
@@ -1200,7 +1678,12 @@ static int flush(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 	if (!fi->strict && (mapped > fi->budget_frames || mappings > fi->limits.mappings_max))
 		make_room(fi, cpu, (s64)(mapped - fi->budget_frames), (s64)(mappings - fi->limits.mappings_max));
 	batch_run(fi, cpu);
+	if (cpu->growth.frames && b->maps[b->nr_maps - 1].err) {
+		frames -= cpu->growth.frames;
+		shrink(fi, cpu, wants, count);
+	}
 	if (!fi->strict) {
+		note_stream(cpu, b);
 		insist(fi, cpu, frames);
 		realign(fi, cpu);
 		insist(fi, cpu, frames);
@@ -1332,13 +1815,13 @@ int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
 {
 	struct fi_dying dying = { .count = 0 };
 	struct fi_cpu *cpu;
-	bool tried = false;
 	unsigned long flags;
 	u32 i = 0, k;
 	int err;
 
 	fi_irq_save(flags);
 	cpu = this_cpu_of(fi);
+	cpu->trips = FI_TRIPS;
 	err = READ_ONCE(fi->refuse);
 	while (!err && i < count) {
 		enum step step = want_get(fi, cpu, &wants[i]);
@@ -1349,7 +1832,6 @@ int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
 			if (step != ASKED)
 				COUNT(cpu->count.hits, 1);
 			i++;
-			tried = false;
 		} else if (step == NO_RAM) {
 			err = -EFAULT;
 		} else if (step == TOO_MANY) {
@@ -1357,12 +1839,15 @@ int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
 		} else if (step != AGAIN && cpu->batch.nr_maps) {
 			err = flush(fi, cpu, wants, i);
 		} else if (step == NO_GROUP) {
-			make_room(fi, cpu, 0, 1);
-			if (tried || !cpu->batch.nr_drops)
-				err = -ENOSPC;
-			if (cpu->batch.nr_drops)
+			if (cpu->trips && !fi->strict)
+				find_idle(fi, cpu, 0, 1);
+			if (cpu->batch.nr_drops) {
+				cpu->trips--;
 				batch_run(fi, cpu);
-			tried = true;
+			} else {
+				err = -ENOSPC;
+				leave_to_background(fi, 1);
+			}
 		} else {
 			fi_relax();
 		}
@@ -1450,10 +1935,12 @@ static bool stale_retry(struct frame_index *fi)
 	return left;
 }
 
-static void sweep(struct frame_index *fi, wanted_t wanted)
+/* Until so many frames are gone.  Returns how many are. */
+static u64 sweep(struct frame_index *fi, wanted_t wanted, u64 enough)
 {
 	unsigned long flags;
-	u32 next = 0;
+	u32 next = 0, i;
+	u64 gone = 0;
 	bool more;
 
 	do {
@@ -1462,11 +1949,25 @@ static void sweep(struct frame_index *fi, wanted_t wanted)
 		fi_irq_save(flags);
 		cpu = this_cpu_of(fi);
 		more = sweep_part(fi, cpu, &next, wanted);
-		if (cpu->batch.nr_drops)
+		for (i = 0; i < cpu->batch.nr_drops; i++)
+			gone += fi->groups[cpu->batch.drops[i].group].frames;
+		if (i)
 			batch_run(fi, cpu);
 		fi_irq_restore(flags);
 		fi_breathe();
-	} while (more);
+	} while (more && gone < enough);
+	return gone;
+}
+
+/* For a request that found no room within its bounds, and is made again; and as much for the next. */
+static void relieve(struct frame_index *fi)
+{
+	u64 missing = fi_load(&fi->missing);
+
+	if (!missing)
+		return;
+	fi_store(&fi->missing, 0);
+	WRITE_ONCE(fi->barren, !sweep(fi, is_idle, 2 * missing));
 }
 
 /* Room for misses to come, and no more than half of the budget idle. */
@@ -1509,11 +2010,34 @@ bool fi_work(struct frame_index *fi, bool tick)
 		return again;
 	if (tick) {
 		WRITE_ONCE(fi->epoch, fi->epoch + 1);
+		WRITE_ONCE(fi->barren, false);
+		WRITE_ONCE(fi->narrow, false);
+		WRITE_ONCE(fi->hopeless, NOT_HOPELESS);
 		if (idle_frames(fi) > 0)
-			sweep(fi, is_old);
+			sweep(fi, is_old, ~0ull);
 	}
+	relieve(fi);
 	keep_room(fi);
 	return again;
+}
+
+u32 fi_evict_idle(struct frame_index *fi, u32 frames, u32 mappings)
+{
+	struct fi_cpu *cpu;
+	unsigned long flags;
+	u32 ended = 0;
+
+	if (fi->strict)
+		return 0;
+	fi_irq_save(flags);
+	cpu = this_cpu_of(fi);
+	find_idle(fi, cpu, frames, mappings);
+	if (cpu->batch.nr_drops) {
+		ended = cpu->batch.nr_drops;
+		batch_run(fi, cpu);
+	}
+	fi_irq_restore(flags);
+	return ended;
 }
 
 u32 fi_evict_range(struct frame_index *fi, u64 first, u64 frames)
@@ -1614,15 +2138,23 @@ void fi_count(struct frame_index *fi, struct fi_counters *sum)
 		sum->refusals += READ_ONCE(c->refusals);
 		sum->bad_puts += READ_ONCE(c->bad_puts);
 		sum->misaligned += READ_ONCE(c->misaligned);
+		sum->grown += READ_ONCE(c->grown);
+		sum->prefetched += READ_ONCE(c->prefetched);
+		sum->prefetch_hits += READ_ONCE(c->prefetch_hits);
 		sum->idle += READ_ONCE(c->idle);
 	}
 }
 
 void fi_usage(struct frame_index *fi, struct fi_usage *usage)
 {
+	u64 run = 0;
 	u32 id, i;
 
 	memset(usage, 0, sizeof(*usage));
+	for (i = 0; i < fi->window; i++) {
+		run = fi_load(&fi->reverse[i]) == NOT_MAPPED ? run + 1 : 0;
+		usage->largest_free = max(usage->largest_free, run);
+	}
 	for (id = 0; id < fi->nr_groups; id++) {
 		struct fi_group *g = &fi->groups[id];
 		u32 base = READ_ONCE(g->base), frames = READ_ONCE(g->frames), idle = 0;
@@ -1685,6 +2217,7 @@ int fi_init(struct frame_index *fi, const struct fi_limits *limits, const struct
 		fi_store(&fi->spans[i], FI_NONE);
 	for (i = 0; i < FI_QUEUES; i++)
 		fi->queue[i] = (struct fi_queue){ .head = FI_NONE, .tail = FI_NONE };
+	fi->hopeless = NOT_HOPELESS;
 	fi_store(&fi->free, FI_NONE);
 	fi_store(&fi->newborn, FI_NONE);
 	for (i = fi->nr_groups; i--;)

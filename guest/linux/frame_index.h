@@ -15,8 +15,10 @@
 #define FI_MAX_RANGES	32	/* of one mapping, and of all in a batch */
 #define FI_MAX_MAPS	32	/* in a batch */
 #define FI_MAX_DROPS	60	/* in a batch */
-#define FI_MAX_WINDOW	(1u << 22)	/* frames of the IOVA window: 64 GiB of 16 KiB; a word can name 2^28 */
+#define FI_MAX_WINDOW	(1u << 22)	/* frames of the IOVA window: 64 GiB of 16 KiB; a word can name 2^27 */
+#define FI_STREAMS	4	/* that a CPU remembers */
 #define FI_SPARE_GROUPS	256
+#define FI_TRIPS	8	/* that a request makes for room and alignment; one for each FI_MAX_DROPS evictions */
 
 /*
  * What is asked of the host in one trip: first the mappings to end, then the
@@ -45,6 +47,7 @@ struct fi_map {
 	bool span;		/* a request that found some of its frames mapped elsewhere */
 	bool open;		/* takes more ranges */
 	bool natural;		/* its alignment was promised to the driver */
+	bool unmet;		/* holds something that cannot be aligned as wished within it */
 	u32 owned;		/* frames whose word leads here */
 	int err;		/* answer: 0, or a negative errno */
 	u64 iova;		/* answer */
@@ -73,6 +76,8 @@ struct fi_host {
 struct fi_limits {
 	u32 granule_shift;
 	u32 max_align;		/* as a shift */
+	u32 max_granule;	/* as a shift: what is mapped ahead stays within blocks of that size; 0: nothing is */
+	bool congruent;		/* an alignment is of the IOVA relative to the guest address, whatever that is */
 	u32 max_ranges;		/* of a mapping */
 	u64 iova_first;
 	u64 iova_last;
@@ -123,11 +128,35 @@ struct fi_counters {
 	u64 refusals;		/* requests that failed */
 	u64 bad_puts;		/* what was to be unmapped was not mapped */
 	u64 misaligned;		/* mappings at an address less aligned than wished */
+	u64 grown;		/* mappings the host was asked to make larger than needed */
+	u64 prefetched;		/* frames mapped so that nobody had asked for yet */
+	u64 prefetch_hits;	/* of these, asked for later */
 	s64 idle;		/* frames that went idle minus those taken up again */
+};
+
+/* Misses that follow each other in memory. */
+struct fi_stream {
+	u32 begin, end;		/* frames of the last one */
+	u32 run;		/* frames of all of them; 0: none */
+	u32 misses;
+};
+
+/* What the last mapping of a batch is larger by than it was asked for. */
+struct fi_growth {
+	u32 frames;		/* 0: it is not */
+	u32 before;		/* of them, in front of what was asked for */
+	u32 nr_ranges;		/* as asked for */
+	struct fi_range last;
+	u8 align;
 };
 
 struct fi_cpu {
 	struct fi_counters count;	/* its owner's, with interrupts off */
+	u32 trips;		/* that its request may still make for room */
+	u32 ahead, useful;	/* frames mapped ahead lately, and of such frames those asked for since */
+	u32 next_stream;
+	struct fi_stream streams[FI_STREAMS];
+	struct fi_growth growth;
 	struct fi_batch batch;
 } ____cacheline_aligned_in_smp;
 
@@ -150,13 +179,20 @@ struct frame_index {
 	u32 budget_frames;
 	fi_word_t free;		/* groups: ABA tag << 32 | first */
 	fi_word_t newborn;	/* groups that no queue has seen yet, youngest first */
+	fi_word_t newborns;	/* about so many */
+	fi_word_t missing;	/* frames that a request found no room for within its bounds; the background makes it */
 	fi_word_t mapped;	/* frames, the ones being asked for included */
 	fi_word_t mappings;	/* the same in mappings */
 	u64 mapped_peak, mappings_peak;	/* of what the host granted */
 
 	fi_lock_t lock;		/* queues, and the right to evict what is in them */
 	struct fi_queue queue[FI_QUEUES];
+	u32 sweep;		/* groups: where the search for idle ones goes on */
+	u32 place;		/* the same for a place to align something at */
 	u8 epoch;		/* ticks of fi_work(), modulo 256 */
+	bool narrow;		/* in this tick the host had no room for what was mapped ahead */
+	bool barren;		/* in this tick the background found nothing idle */
+	u8 hopeless;		/* in this tick the host did not align to that shift, though much was evicted for it */
 };
 
 /* A piece of memory that somebody wants mapped, in whole frames. */
@@ -181,6 +217,7 @@ struct fi_dying {
 
 struct fi_usage {
 	u64 mapped, used, idle, stranded;	/* frames; stranded: idle ones in groups that are in use */
+	u64 largest_free;	/* frames of the window, one after the other, where nothing is mapped */
 	u32 mappings, used_mappings;
 };
 
@@ -194,7 +231,9 @@ void fi_set_strict(struct frame_index *fi, bool strict);
 
 /*
  * From any context but NMI.  All wants or none; 0, -ENOSPC, -ENOMEM (room),
- * -EFAULT (no RAM), or what the host said.
+ * -EFAULT (no RAM), or what the host said.  Room may be refused although there
+ * is some, when FI_TRIPS trips have not made enough of it; the background has
+ * been woken then.
  */
 int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count);
 /* False when that is not in use; then nothing has changed. */
@@ -207,6 +246,13 @@ void fi_put_done(struct frame_index *fi, struct fi_dying *dying);
  * Returns true when it should be called again before the next tick.
  */
 bool fi_work(struct frame_index *fi, bool tick);
+/*
+ * For others who share the host's room: end idle mappings, in one trip, until
+ * about so many frames and mappings are free.  Returns how many mappings it
+ * told the host to end; 0: what it looked at is in use.  From any context but
+ * NMI, and not from the operations of the same index.
+ */
+u32 fi_evict_idle(struct frame_index *fi, u32 frames, u32 mappings);
 /* End every idle mapping that touches those frames.  Returns the mappings that are in use and do. */
 u32 fi_evict_range(struct frame_index *fi, u64 first, u64 frames);
 /* Nobody is left who could use it: end every mapping.  Returns how many were in use. */

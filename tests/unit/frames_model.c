@@ -35,6 +35,8 @@ void host_limits(const struct host *h, struct fi_limits *limits)
 	*limits = (struct fi_limits){
 		.granule_shift = HOST_SHIFT,
 		.max_align = 21,
+		.congruent = h->congruent,
+		.max_granule = h->max_granule,
 		.max_ranges = 32,
 		.iova_first = HOST_FIRST,
 		.iova_last = HOST_FIRST + ((uint64_t)HOST_WINDOW << HOST_SHIFT) - 1,
@@ -59,7 +61,8 @@ static bool fits(const struct host *h, uint32_t base, uint32_t frames)
 	return true;
 }
 
-static uint32_t place(struct host *h, uint32_t frames, uint32_t align)
+/* Congruent to `frame`, or to 0. */
+static uint32_t place(struct host *h, uint32_t frames, uint32_t align, uint32_t frame)
 {
 	uint32_t start = 0, step = align ? 1u << (align - HOST_SHIFT) : 1;
 
@@ -67,7 +70,7 @@ static uint32_t place(struct host *h, uint32_t frames, uint32_t align)
 		start = h->next;
 	else if (h->place == PLACE_RANDOM)
 		start = below(&h->seed, HOST_WINDOW);
-	start &= ~(step - 1);
+	start = (start & ~(step - 1)) + (h->congruent ? frame & (step - 1) : 0);
 	for (uint32_t i = 0; i < HOST_WINDOW; i += step) {
 		uint32_t base = (start + i) % HOST_WINDOW + h->shift_by;
 
@@ -81,7 +84,7 @@ static uint32_t place(struct host *h, uint32_t frames, uint32_t align)
 
 static void map(struct host *h, const struct fi_batch *b, struct fi_map *m)
 {
-	uint32_t slot, base, at;
+	uint32_t slot, base, at, frame;
 
 	if (!m->nr_ranges || m->nr_ranges > 32 || m->first_range + m->nr_ranges > b->nr_ranges)
 		violated("a mapping of %u ranges", m->nr_ranges);
@@ -103,9 +106,12 @@ static void map(struct host *h, const struct fi_batch *b, struct fi_map *m)
 		h->refused++;
 		return;
 	}
-	base = place(h, m->frames, m->align);
+	frame = b->ranges[m->first_range].frame;
+	if (m->align && (m->align <= HOST_SHIFT || m->align > 21 || (!h->congruent && frame & ((1u << (m->align - HOST_SHIFT)) - 1))))
+		violated("a wish of %u for a mapping of frame %u", m->align, frame);
+	base = place(h, m->frames, m->align, frame);
 	if (base == FI_NONE && m->align)
-		base = place(h, m->frames, 0);
+		base = place(h, m->frames, 0, 0);
 	if (base == FI_NONE) {
 		m->err = -ENOMEM;
 		h->refused++;
@@ -280,6 +286,7 @@ struct run {
 	uint64_t seed;
 	uint32_t pool;	     /* guest frames in play */
 	uint32_t frames_max; /* of a want */
+	uint32_t before, after;
 };
 
 static bool nothing_idle(const struct host *h)
@@ -295,11 +302,35 @@ static bool nothing_idle(const struct host *h)
 	return true;
 }
 
+/* Up to where the address should be congruent to the memory's: what docs/gpu.md promises. */
+static uint32_t promised(const struct host *h, const struct fi_want *w)
+{
+	uint32_t frames = 1;
+
+	while (frames < w->frames && frames < 128)
+		frames *= 2;
+	while (!(h->congruent && frames >= 4) && w->frame & (frames - 1))
+		frames /= 2;
+	return frames >= 4 || w->natural ? frames : 1;
+}
+
+static void check_alignment(struct run *r, const struct fi_want *w, const struct held *held)
+{
+	struct fi_counters c;
+
+	if (!((held->iova >> HOST_SHIFT ^ w->frame) & (promised(&r->host, w) - 1)))
+		return;
+	fi_count(&r->fi, &c);
+	if (!c.misaligned)
+		violated("%u frames at %u are at %llx, and nobody knows", w->frames, w->frame, (unsigned long long)held->iova);
+}
+
 static void random_map(struct run *r)
 {
 	uint32_t count = below(&r->seed, 4) ? 1 : 1 + below(&r->seed, 32);
 	struct fi_want wants[32];
 	bool packed = count > 1;
+	uint64_t runs;
 	int err;
 
 	if (count > HELD_MAX - r->nr_held)
@@ -308,6 +339,9 @@ static void random_map(struct run *r)
 		uint32_t frames = below(&r->seed, 3) ? 1 : 1 + below(&r->seed, r->frames_max);
 		uint32_t frame = below(&r->seed, r->pool);
 
+		/* Streams, in either direction. */
+		if (below(&r->seed, 4) == 0)
+			frame = (below(&r->seed, 4) ? r->after : r->before + r->pool - frames) % r->pool;
 		/* Lists often continue where they were. */
 		if (i && below(&r->seed, 2))
 			frame = (wants[i - 1].frame + wants[i - 1].frames - below(&r->seed, 2)) % r->pool;
@@ -317,10 +351,18 @@ static void random_map(struct run *r)
 			.packed = packed,
 			.natural = !packed && below(&r->seed, 2),
 		};
+		r->before = frame;
+		r->after = frame + frames;
 	}
 	if (!count)
 		return;
+	runs = r->host.runs;
 	err = driver_map(&r->fi, &r->host, wants, count, r->held + r->nr_held);
+	/* One trip for each mapping at most, one to undo it, the last evictions and what a failure gives back. */
+	if (r->host.runs - runs > 2 * count + FI_TRIPS + 2)
+		violated("%u pieces took %u trips", count, (unsigned)(r->host.runs - runs));
+	for (uint32_t i = 0; i < count && !err; i++)
+		check_alignment(r, &wants[i], &r->held[r->nr_held + i]);
 	if (!err)
 		r->nr_held += count;
 	else if (err != -ENOMEM && err != -ENOSPC && !r->host.fail_maps && !r->host.odd_answers)
@@ -379,6 +421,8 @@ static void start_run(struct run *r, uint64_t seed)
 		r->host.busy_drops = 2 + below(&r->seed, 30);
 	if (!below(&r->seed, 4))
 		r->host.odd_answers = 2 + below(&r->seed, 30);
+	r->host.congruent = below(&r->seed, 2);
+	r->host.max_granule = below(&r->seed, 3) ? 17 + below(&r->seed, 5) : 0;
 	r->host.fail_with = below(&r->seed, 2) ? -ENOMEM : -EIO;
 	host_limits(&r->host, &limits);
 	if (!below(&r->seed, 2))

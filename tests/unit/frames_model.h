@@ -17,7 +17,7 @@
 #define HOST_FIRST  0x80000000ull
 #define HOST_WINDOW 4096u /* frames */
 #define HOST_SLOTS  2048u
-#define RAM_FRAMES  2048u
+#define RAM_FRAMES  8192u
 
 enum place { PLACE_FIRST_FIT, PLACE_NEXT_FIT, PLACE_RANDOM };
 
@@ -30,6 +30,8 @@ struct host {
 	uint32_t fail_maps, busy_drops, odd_answers;
 	int fail_with;
 	uint32_t shift_by; /* IOVAs are never better aligned than this many frames off */
+	bool congruent;
+	uint32_t max_granule;
 	bool gone;
 
 	uint32_t frame_at[HOST_WINDOW]; /* guest frame + 1 */

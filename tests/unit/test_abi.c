@@ -47,12 +47,18 @@ static void apple_dma_layout(void **state)
 	SIZE(adma_unmap_req, 32);
 	AT(adma_unmap_req, req, 0);
 	AT(adma_unmap_req, handle, 24);
-	SIZE(adma_budget_req, 48);
+	SIZE(adma_budget_req, 80);
 	AT(adma_budget_req, req, 0);
 	AT(adma_budget_req, bytes_max, 24);
 	AT(adma_budget_req, bytes_used, 32);
 	AT(adma_budget_req, mappings_max, 40);
 	AT(adma_budget_req, mappings_used, 44);
+	AT(adma_budget_req, bytes_quota, ADMA_BUDGET_BYTES_1_0);
+	AT(adma_budget_req, bytes_free, 56);
+	AT(adma_budget_req, mappings_quota, 64);
+	AT(adma_budget_req, mappings_free, 68);
+	AT(adma_budget_req, mapper, 72);
+	AT(adma_budget_req, reserved, 76);
 }
 
 static void apple_dma_numbers(void **state)
@@ -81,8 +87,10 @@ static void apple_dma_numbers(void **state)
 	assert_int_equal(ADMA_REG_DOORBELL, 0x3c);
 	assert_int_equal(ADMA_MAGIC, 0x414d4441);
 	assert_int_equal(ADMA_VERSION_MAJOR, 0x1);
-	assert_int_equal(ADMA_VERSION_MINOR, 0x0);
-	assert_int_equal(ADMA_VERSION, 0x10000);
+	assert_int_equal(ADMA_VERSION_MINOR, 0x1);
+	assert_int_equal(ADMA_VERSION, 0x10001);
+	assert_int_equal(ADMA_F_CONGRUENT, 0x1);
+	assert_int_equal(ADMA_F_SHARING, 0x2);
 	assert_int_equal(ADMA_CTL_RESET, 0x1);
 	assert_int_equal(ADMA_ST_SLOT_BAD, 0x1);
 	assert_int_equal(ADMA_ST_BROKEN, 0x2);
@@ -99,6 +107,8 @@ static void apple_dma_numbers(void **state)
 	assert_int_equal(ADMA_MAP_DEVICE_READS, 0x1);
 	assert_int_equal(ADMA_MAP_DEVICE_WRITES, 0x2);
 	assert_int_equal(ADMA_MAP_ALIGN_REQUIRED, 0x4);
+	assert_int_equal(ADMA_MAP_CONGRUENT, 0x8);
+	assert_int_equal(ADMA_BUDGET_BYTES_1_0, 48);
 	assert_int_equal(ADMA_OK, 0x0);
 	assert_int_equal(ADMA_E_BAD_REQUEST, 0x1);
 	assert_int_equal(ADMA_E_BAD_FUNCTION, 0x2);
@@ -113,6 +123,7 @@ static void apple_dma_numbers(void **state)
 	assert_int_equal(ADMA_E_GONE, 0xb);
 	assert_int_equal(ADMA_E_BUSY, 0xc);
 	assert_int_equal(ADMA_E_HOST, 0xd);
+	assert_int_equal(ADMA_E_TIMEOUT, 0xe);
 }
 
 static void vfa_dext_layout(void **state)

@@ -35,6 +35,17 @@ static void start(bool strict)
 	fi_set_strict(&fi, strict);
 }
 
+static void start_with_less(uint32_t frames)
+{
+	struct fi_limits limits;
+
+	host.frames_max = frames;
+	host_limits(&host, &limits);
+	limits.bytes_max *= 4;
+	assert_int_equal(fi_init(&fi, &limits, &host_ops, &host), 0);
+	assert_int_equal(fi_add_ram(&fi, 0, RAM_FRAMES), 0);
+}
+
 static struct held map(uint32_t frame, uint32_t frames)
 {
 	struct fi_want want = {.frame = frame, .frames = frames};
@@ -131,6 +142,13 @@ static void neighbours_are_merged(void **state)
 	model_agree(&fi, &host);
 }
 
+static void neighbours_are_merged_and_congruent(void **state)
+{
+	host.congruent = true;
+	neighbours_are_merged(state);
+	assert_int_equal(counters().misaligned, 0);
+}
+
 /* A large page of a GPU keeps its alignment, in a list or not. */
 static void large_is_aligned(void **state)
 {
@@ -158,6 +176,72 @@ static void large_is_aligned(void **state)
 	assert_int_equal(host.runs, runs);
 	driver_unmap(&fi, &host, held, 3);
 	unmap(one);
+}
+
+/* A host that can: memory that is itself not aligned has the large pages within it where they can be used. */
+static void large_pages_within(void **state)
+{
+	struct held a, b;
+	uint64_t runs;
+
+	(void)state;
+	host.congruent = true;
+	start(false);
+	unmap(map(1, 1));
+	a = map(131, 200);
+	assert_int_equal((a.iova >> HOST_SHIFT) % 128, 131 % 128);
+	b = map(401, 4);
+	assert_int_equal((b.iova >> HOST_SHIFT) % 4, 1);
+	/* Less than a large page: wherever there is room. */
+	unmap(map(501, 3));
+	assert_int_equal(counters().misaligned, 0);
+	runs = host.runs;
+	unmap(map(131, 200));
+	unmap(map(140, 60));
+	assert_int_equal(host.runs, runs);
+	unmap(a);
+	unmap(b);
+	/* And when it cannot for once, that is counted, and not tried again each time. */
+	host.shift_by = 1;
+	unmap(map(600, 64));
+	assert_int_equal(counters().misaligned, 1);
+	runs = host.runs;
+	unmap(map(600, 64));
+	assert_int_equal(host.runs, runs);
+	model_agree(&fi, &host);
+}
+
+/* A list of large runs: one mapping, as long as each comes to lie where it should. */
+static void large_runs_share_a_mapping(void **state)
+{
+	struct fi_want wants[16];
+	struct held held[16];
+	const uint32_t sizes[] = {4, 4, 8, 16, 32};
+	uint32_t frame = 300;
+
+	(void)state;
+	host.congruent = true;
+	start(false);
+	unmap(map(1, 1));
+	for (uint32_t i = 0; i < 16; i++)
+		wants[i] = (struct fi_want){.frame = 1024 + i * 12, .frames = 4, .packed = true};
+	assert_int_equal(driver_map(&fi, &host, wants, 16, held), 0);
+	assert_int_equal(host.maps, 2);
+	for (uint32_t i = 0; i < 16; i++)
+		assert_int_equal((held[i].iova >> HOST_SHIFT) % 4, 0);
+	driver_unmap(&fi, &host, held, 16);
+	/* Read ahead: ever larger runs, each aligned to its size. */
+	for (uint32_t i = 0; i < 5; i++) {
+		frame = (frame + sizes[i] - 1) / sizes[i] * sizes[i];
+		wants[i] = (struct fi_want){.frame = frame, .frames = sizes[i], .packed = true};
+		frame += sizes[i];
+	}
+	assert_int_equal(driver_map(&fi, &host, wants, 5, held), 0);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal((held[i].iova >> HOST_SHIFT) % sizes[i], 0);
+	assert_int_equal(counters().misaligned, 0);
+	driver_unmap(&fi, &host, held, 5);
+	model_agree(&fi, &host);
 }
 
 /* Frames that are mapped already, one after the other, but not where a large page may begin. */
@@ -220,6 +304,8 @@ static void idle_gives_way_to_alignment(void **state)
 	ring.frame = page.frame;
 	assert_int_equal(driver_map(&fi, &host, &ring, 1, &held), 0);
 	assert_int_equal(held.iova % (64u << HOST_SHIFT), 0);
+	/* What stood in one place had to go, and nothing else. */
+	assert_in_range(counters().evictions, 1, 2);
 	unmap(held);
 	model_agree(&fi, &host);
 }
@@ -363,14 +449,9 @@ static void eviction_shares_the_trip(void **state)
 static void host_without_room(void **state)
 {
 	struct held used, big;
-	struct fi_limits limits;
 
 	(void)state;
-	host.frames_max = 200;
-	host_limits(&host, &limits);
-	limits.bytes_max *= 4;
-	assert_int_equal(fi_init(&fi, &limits, &host_ops, &host), 0);
-	assert_int_equal(fi_add_ram(&fi, 0, RAM_FRAMES), 0);
+	start_with_less(200);
 	used = map(0, 1);
 	for (uint32_t i = 1; i < 200; i++)
 		unmap(map(i * 2, 1));
@@ -380,6 +461,270 @@ static void host_without_room(void **state)
 	assert_int_equal(fi_get(&fi, &(struct fi_want){.frame = 900, .frames = 1}, 1), -ENOMEM);
 	unmap(big);
 	unmap(used);
+	model_agree(&fi, &host);
+}
+
+/* One request does not evict without end while interrupts are off: the background goes on, and the next one fits. */
+static void requests_are_bounded(void **state)
+{
+	struct fi_want want = {.frame = 1000, .frames = 900};
+	uint64_t runs, unmaps;
+
+	(void)state;
+	start_with_less(1000);
+	for (uint32_t i = 0; i < 900; i++)
+		unmap(map(i, 1));
+	runs = host.runs;
+	unmaps = host.unmaps;
+	host.woken_soon = false;
+	assert_int_equal(fi_get(&fi, &want, 1), -ENOMEM);
+	assert_int_equal(host.runs - runs, 1 + FI_TRIPS);
+	assert_int_equal(host.unmaps - unmaps, FI_TRIPS * FI_MAX_DROPS);
+	assert_true(host.woken_soon);
+	fi_work(&fi, false);
+	assert_true(host.in_batch_max <= FI_MAX_DROPS);
+	unmap(map(1000, 900));
+	model_agree(&fi, &host);
+}
+
+/* What is idle beside what is used cannot be evicted: the background looks once in a tick, not for every refusal. */
+static void nothing_to_relieve(void **state)
+{
+	struct fi_want wants[20], more = {.frame = 1000, .frames = 1};
+	struct held held[20];
+
+	(void)state;
+	start_with_less(20);
+	for (uint32_t i = 0; i < 20; i++)
+		wants[i] = (struct fi_want){.frame = i * 3, .frames = 1, .packed = true};
+	assert_int_equal(driver_map(&fi, &host, wants, 20, held), 0);
+	driver_unmap(&fi, &host, held + 1, 19);
+	assert_int_equal(fi_get(&fi, &more, 1), -ENOMEM);
+	assert_true(host.woken_soon);
+	fi_work(&fi, false);
+	host.woken_soon = false;
+	assert_int_equal(fi_get(&fi, &more, 1), -ENOMEM);
+	assert_false(host.woken_soon);
+	ticks(1);
+	assert_int_equal(fi_get(&fi, &more, 1), -ENOMEM);
+	assert_true(host.woken_soon);
+	unmap(held[0]);
+	unmap(map(1000, 1));
+	model_agree(&fi, &host);
+}
+
+/* A host that cannot align makes the cache pay for it once in a tick. */
+static void hopeless_alignment_is_bounded(void **state)
+{
+	struct fi_want ring = {.frame = 512, .frames = 64, .natural = true};
+	struct held held[3];
+	uint64_t evictions;
+
+	(void)state;
+	start(false);
+	host.shift_by = 1;
+	for (uint32_t i = 0; i < 300; i++)
+		unmap(map(i, 1));
+	for (uint32_t i = 0; i < 3; i++, ring.frame += 64) {
+		evictions = counters().evictions;
+		assert_int_equal(driver_map(&fi, &host, &ring, 1, &held[i]), 0);
+		assert_true(counters().evictions - evictions <= FI_TRIPS * FI_MAX_DROPS);
+		assert_true(i == 0 || counters().evictions == evictions);
+		for (uint32_t k = 0; k < 300; k++)
+			unmap(map(k, 1));
+	}
+	driver_unmap(&fi, &host, held, 3);
+	model_agree(&fi, &host);
+}
+
+/* Misses that follow each other: ever larger blocks, in either direction, and what was mapped ahead is hit. */
+static void streams_grow(void **state)
+{
+	static struct held held[1024];
+
+	(void)state;
+	host.max_granule = 21;
+	start(false);
+	for (uint32_t i = 0; i < 512; i++)
+		held[i] = map(1000 + i, 1);
+	assert_true(host.maps <= 12);
+	assert_int_equal(host.runs, host.maps);
+	assert_in_range(host.frames, 512, 512 + 128);
+	assert_in_range(counters().prefetch_hits, 490, 511);
+	assert_true(counters().grown > 0 && counters().prefetched >= counters().prefetch_hits);
+	model_agree(&fi, &host);
+	for (uint32_t i = 0; i < 256; i++)
+		held[512 + i] = map(5000 - i, 1);
+	assert_true(host.maps <= 20);
+	/* What nobody asked for is idle. */
+	assert_int_equal(counters().idle, host.frames - 768);
+	driver_unmap(&fi, &host, held, 768);
+	ticks(12);
+	assert_int_equal(host.mappings, 0);
+	model_agree(&fi, &host);
+}
+
+static void streams_of_lists_grow(void **state)
+{
+	struct fi_want wants[4];
+	struct held held[4];
+	uint64_t runs;
+
+	(void)state;
+	host.max_granule = 21;
+	host.congruent = true;
+	start(false);
+	for (uint32_t i = 0; i < 64; i++) {
+		for (uint32_t k = 0; k < 4; k++)
+			wants[k] = (struct fi_want){.frame = 1003 + i * 8 + k * 2, .frames = 2, .packed = true};
+		assert_int_equal(driver_map(&fi, &host, wants, 4, held), 0);
+		driver_unmap(&fi, &host, held, 4);
+	}
+	assert_true(host.maps <= 10);
+	/* Large requests within are aligned, so that they hit. */
+	runs = host.runs;
+	unmap(map(1280, 64));
+	assert_int_equal(host.runs, runs);
+	model_agree(&fi, &host);
+}
+
+/* One page here and one there: nothing more is mapped.  Nor is it in strict mode, or for memory a driver allocates. */
+static void scattered_does_not_grow(void **state)
+{
+	struct fi_want ring = {.frames = 1, .natural = true};
+	uint64_t seed = 99;
+	struct held held;
+
+	(void)state;
+	host.max_granule = 21;
+	start(false);
+	for (uint32_t i = 0; i < 500; i++)
+		unmap(map(xorshift(&seed) % 8000, 1));
+	assert_int_equal(counters().grown, 0);
+	fi_clear(&fi);
+	for (ring.frame = 0; ring.frame < 32; ring.frame++) {
+		assert_int_equal(driver_map(&fi, &host, &ring, 1, &held), 0);
+		unmap(held);
+	}
+	fi_clear(&fi);
+	fi_set_strict(&fi, true);
+	for (uint32_t i = 0; i < 64; i++)
+		unmap(map(i, 1));
+	assert_int_equal(counters().grown, 0);
+	assert_int_equal(host.mappings, 0);
+}
+
+/* Above half of the budget nothing is mapped that nobody asks for, so that all of it can be used. */
+static void growth_ends_with_the_room(void **state)
+{
+	static struct held held[1024];
+
+	(void)state;
+	host.max_granule = 21;
+	host.frames_max = 1024;
+	start(false);
+	for (uint32_t i = 0; i < 1024; i++) {
+		uint64_t grown = counters().grown;
+		bool half = host.frames >= 512;
+
+		held[i] = map(64 * (i % 64) + i / 64, 1);
+		assert_true(!half || counters().grown == grown);
+	}
+	assert_int_equal(counters().refusals, 0);
+	assert_int_equal(host.frames, 1024);
+	assert_true(counters().grown > 0);
+	driver_unmap(&fi, &host, held, 1024);
+	model_agree(&fi, &host);
+}
+
+/* A host with less room than it says: mapping ahead is given up before anything is refused or evicted for it. */
+static void growth_is_never_refused(void **state)
+{
+	static struct held held[128];
+	struct held idle;
+
+	(void)state;
+	host.max_granule = 21;
+	start_with_less(100);
+	/* In use with what follows it: not to be evicted. */
+	idle = map(4000, 1);
+	for (uint32_t i = 0; i < 99; i++)
+		held[i] = map(i, 1);
+	assert_int_equal(counters().refusals, 0);
+	assert_int_equal(host.frames, 100);
+	assert_true(host.refused > 0);
+	assert_int_equal(fi_get(&fi, &(struct fi_want){.frame = 99, .frames = 1}, 1), -ENOMEM);
+	driver_unmap(&fi, &host, held, 99);
+	unmap(idle);
+	model_agree(&fi, &host);
+}
+
+/* The page cache in runs of 2 MiB, more than fits, read 128 KiB at a time: two trips for each run at most. */
+static void streams_beyond_the_budget(void **state)
+{
+	enum { RUN = 128, RUNS = 56, IO = 8, DEPTH = 16, PASSES = 40 };
+	struct held flight[DEPTH];
+	uint64_t seed = 5, calls = 0, pages = 0;
+	uint32_t at = 0, runs[RUNS];
+
+	(void)state;
+	host.max_granule = 21;
+	host.congruent = true;
+	host.frames_max = 2048;
+	start(false);
+	for (uint32_t i = 0; i < RUNS; i++)
+		runs[i] = 1 + i;
+	for (uint32_t i = RUNS - 1; i; i--) {
+		uint32_t k = xorshift(&seed) % (i + 1), r = runs[i];
+
+		runs[i] = runs[k];
+		runs[k] = r;
+	}
+	for (uint32_t pass = 0; pass < PASSES; pass++) {
+		if (pass == 2)
+			calls = host.maps + host.unmaps;
+		for (uint32_t i = 0; i < RUNS * (RUN / IO); i++, at++) {
+			if (at >= DEPTH)
+				unmap(flight[at % DEPTH]);
+			flight[at % DEPTH] = map(runs[i / (RUN / IO)] * RUN + i % (RUN / IO) * IO, IO);
+			if (pass >= 2)
+				pages += IO * 4;
+			if (host.woken_soon) {
+				host.woken_soon = false;
+				fi_work(&fi, false);
+			}
+		}
+		fi_work(&fi, true);
+	}
+	calls = host.maps + host.unmaps - calls;
+	print_message("# %llu calls for %llu pages\n", (unsigned long long)calls, (unsigned long long)pages);
+	assert_true(calls * 1000 <= pages * 8);
+	driver_unmap(&fi, &host, flight, DEPTH);
+	model_agree(&fi, &host);
+}
+
+/* For another function that has no room left. */
+static void idle_for_others(void **state)
+{
+	struct held held[10];
+	uint64_t runs;
+
+	(void)state;
+	start(false);
+	assert_int_equal(fi_evict_idle(&fi, 10, 10), 0);
+	for (uint32_t i = 0; i < 100; i++)
+		unmap(map(i, 1));
+	for (uint32_t i = 0; i < 10; i++)
+		held[i] = map(500 + i * 2, 1);
+	runs = host.runs;
+	assert_int_equal(fi_evict_idle(&fi, 30, 0), 30);
+	assert_int_equal(fi_evict_idle(&fi, 0, 5), 5);
+	assert_int_equal(host.runs, runs + 2);
+	assert_int_equal(fi_evict_idle(&fi, 1000, 1000), FI_MAX_DROPS);
+	assert_int_equal(fi_evict_idle(&fi, 1000, 1000), 100 - 35 - FI_MAX_DROPS);
+	assert_int_equal(fi_evict_idle(&fi, 1000, 1000), 0);
+	assert_int_equal(host.mappings, 10);
+	driver_unmap(&fi, &host, held, 10);
 	model_agree(&fi, &host);
 }
 
@@ -540,6 +885,62 @@ static void clear_counts_what_was_used(void **state)
 	model_agree(&fi, &host);
 }
 
+/* Mappings that no queue has seen when all are ended are in none afterwards: their descriptors are others' by then. */
+static void clear_takes_the_newborn(void **state)
+{
+	struct held held[64];
+
+	(void)state;
+	host.mappings_max = 64;
+	start(false);
+	for (uint32_t round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < 40; i++)
+			unmap(map(round * 7 + i * 2, 1));
+		assert_int_equal(fi_clear(&fi), 0);
+		assert_int_equal((u32)fi_load(&fi.newborn), FI_NONE);
+		assert_int_equal(fi_load(&fi.newborns), 0);
+		assert_int_equal(fi.queue[FI_PROBATION].frames, 0);
+		assert_int_equal(host.mappings, 0);
+	}
+	for (uint32_t i = 0; i < 64; i++)
+		held[i] = map(i * 2, 1);
+	fi_work(&fi, true);
+	driver_unmap(&fi, &host, held, 64);
+	ticks(12);
+	assert_int_equal(host.mappings, 0);
+	model_agree(&fi, &host);
+}
+
+/* Many are born before anybody looks: none waits for long behind them. */
+static void newborn_are_few(void **state)
+{
+	(void)state;
+	start(false);
+	for (uint32_t i = 0; i < 1000; i++)
+		unmap(map(i, 1));
+	assert_in_range(fi_load(&fi.newborns), 1, 256);
+	ticks(1);
+	assert_int_equal(fi_load(&fi.newborns), 0);
+	assert_int_equal(fi.queue[FI_PROBATION].frames, 1000);
+}
+
+static void largest_free_run(void **state)
+{
+	struct fi_usage usage;
+	struct held a;
+
+	(void)state;
+	start(false);
+	fi_usage(&fi, &usage);
+	assert_int_equal(usage.largest_free, HOST_WINDOW);
+	host.place = PLACE_NEXT_FIT;
+	host.next = 1000;
+	a = map(5, 96);
+	fi_usage(&fi, &usage);
+	assert_int_equal(usage.largest_free, HOST_WINDOW - 1096);
+	unmap(a);
+}
+
 static void descriptors_run_out(void **state)
 {
 	static struct held held[HOST_SLOTS];
@@ -569,11 +970,13 @@ static void too_large_a_window(void **state)
 
 /* A GPU's memory */
 
-/* Grants everything, one address after the other; what is asked for is counted. */
+/* Grants what the budget allows, one address after the other; what is asked for is counted. */
 static struct {
-	uint64_t next;
+	uint64_t next, frames;
 	uint32_t mappings, runs;
 } large_host;
+
+#define LARGE_BUDGET (1536ull << 20)
 
 static void large_run(void *h, struct fi_batch *b)
 {
@@ -583,10 +986,15 @@ static void large_run(void *h, struct fi_batch *b)
 		struct fi_map *m = &b->maps[i];
 		uint64_t align = (1ull << (m->align > HOST_SHIFT ? m->align : HOST_SHIFT)) - 1;
 
+		if (m->err != FI_ASK)
+			continue;
+		m->err = (large_host.frames + m->frames) << HOST_SHIFT > LARGE_BUDGET ? -ENOMEM : 0;
+		if (m->err)
+			continue;
 		m->iova = (large_host.next + align) & ~align;
 		m->handle = ++large_host.mappings;
-		m->err = 0;
 		large_host.next = m->iova + ((uint64_t)m->frames << HOST_SHIFT);
+		large_host.frames += m->frames;
 	}
 }
 
@@ -598,55 +1006,112 @@ static void host_no_wake(void *h, bool soon)
 
 static const struct fi_host large_ops = {.run = large_run, .wake = host_no_wake};
 
-/* 65,536 buffers of 4 KiB, four in each 256 KiB, in lists, and 512 MiB in pieces of 2 MiB. */
-static void gpu_memory_fits(void **state)
+/* A game loads: buffers of 4 KiB, some in each 256 KiB, and between them pieces of 2 MiB. */
+struct load {
+	uint32_t small, density, large;
+	uint32_t list;				  /* buffers asked for together */
+	uint32_t ideal, mapped, mappings, trips; /* out: trips for the small ones */
+};
+
+static void load(struct load *l)
 {
-	enum { SMALL = 65536, LARGE = 256, RAM = 1 << 20, BLOCKS = RAM / 16 };
+	enum { RAM = 1 << 20, BLOCKS = RAM / 2 / 16 };
 	const struct fi_limits limits = {
 		.granule_shift = HOST_SHIFT,
 		.max_align = 21,
+		.max_granule = 21,
 		.max_ranges = 32,
 		.iova_first = HOST_FIRST,
-		.iova_last = HOST_FIRST + (1536ull << 20) - 1,
-		.bytes_max = 1536ull << 20,
+		.iova_last = HOST_FIRST + (4096ull << 20) - 1,
+		.bytes_max = LARGE_BUDGET,
 		.mappings_max = 65536,
 		.nr_cpus = 1,
 	};
 	static uint8_t touched[RAM];
-	struct fi_want wants[32];
-	uint64_t seed = 4711;
-	uint32_t ideal = 0, block = 0, small_runs;
+	struct fi_want wants[32], one;
+	uint64_t seed = 4711, slots = 0;
+	uint32_t block = 0, in_block = l->density, loaded = 0;
 	struct fi_usage usage;
 
-	(void)state;
 	memset(touched, 0, sizeof(touched));
+	memset(&large_host, 0, sizeof(large_host));
 	large_host.next = HOST_FIRST;
-	large_host.mappings = large_host.runs = 0;
 	assert_int_equal(fi_init(&fi, &limits, &large_ops, NULL), 0);
 	assert_int_equal(fi_add_ram(&fi, 0, RAM), 0);
-	for (uint32_t i = 0; i < SMALL; i += 32) {
-		for (uint32_t k = 0; k < 32; k++) {
-			if (k % 4 == 0)
-				block = (block + 1 + xorshift(&seed) % 5) % (BLOCKS - LARGE * 8);
-			wants[k] = (struct fi_want){.frame = block * 16 + xorshift(&seed) % 64 / 4, .frames = 1, .packed = true};
-			ideal += !touched[wants[k].frame];
+	for (uint32_t i = 0; i < l->small; i += l->list) {
+		uint32_t runs = large_host.runs;
+
+		for (uint32_t k = 0; k < l->list; k++) {
+			uint32_t slot;
+
+			if (in_block == l->density) {
+				/* Every block once, in no order. */
+				block = (block + 20261) % BLOCKS;
+				in_block = 0;
+				slots = 0;
+			}
+			do
+				slot = (uint32_t)(xorshift(&seed) >> 20) % 64;
+			while (slots >> slot & 1);
+			slots |= 1ull << slot;
+			in_block++;
+			wants[k] = (struct fi_want){.frame = block * 16 + slot / 4, .frames = 1, .packed = l->list > 1};
+			l->ideal += !touched[wants[k].frame];
 			touched[wants[k].frame] = 1;
 		}
-		assert_int_equal(fi_get(&fi, wants, 32), 0);
-	}
-	small_runs = large_host.runs;
-	for (uint32_t i = 0; i < LARGE; i++) {
-		wants[0] = (struct fi_want){.frame = RAM - (i + 1) * 128, .frames = 128};
-		assert_int_equal(fi_get(&fi, wants, 1), 0);
-		ideal += 128;
+		assert_int_equal(fi_get(&fi, wants, l->list), 0);
+		l->trips += large_host.runs - runs;
+		for (; loaded < (uint64_t)l->large * (i + l->list) / l->small; loaded++) {
+			one = (struct fi_want){.frame = RAM - (loaded + 1) * 128, .frames = 128};
+			assert_int_equal(fi_get(&fi, &one, 1), 0);
+			l->ideal += 128;
+		}
 	}
 	fi_usage(&fi, &usage);
-	print_message("# %u mappings, %u of %u frames, %u calls for %u small buffers\n", usage.mappings,
-		      (unsigned)usage.mapped, ideal, small_runs, SMALL);
-	assert_in_range(usage.mappings, 1, 3277);
-	assert_in_range(usage.mapped, ideal, ideal + ideal / 20);
-	assert_in_range(small_runs, 1, SMALL / 20);
+	l->mapped = usage.mapped;
+	l->mappings = usage.mappings;
+	print_message("# %u in each 256 KiB, lists of %u: %u mappings, %u of %u frames, %u trips for %u buffers, %llu of %llu "
+		      "frames ahead of need were\n",
+		      l->density, l->list, l->mappings, l->mapped, l->ideal, l->trips, l->small,
+		      (unsigned long long)counters().prefetch_hits, (unsigned long long)counters().prefetched);
 	assert_int_equal(counters().refusals, 0);
+	assert_int_equal(counters().misaligned, 0);
+}
+
+static void gpu_memory_fits(void **state)
+{
+	struct load sparse = {.small = 65536, .density = 4, .large = 256, .list = 32};
+	struct load dense = {.small = 20000, .density = 16, .large = 350, .list = 32};
+
+	(void)state;
+	load(&sparse);
+	assert_in_range(sparse.mappings, 1, 3277);
+	assert_in_range(sparse.mapped, sparse.ideal, sparse.ideal + sparse.ideal / 20);
+	assert_in_range(sparse.trips, 1, sparse.small / 20);
+	fi_destroy(&fi);
+	load(&dense);
+	assert_in_range(dense.mapped, dense.ideal, dense.ideal + dense.ideal / 20);
+	assert_in_range(dense.trips, 1, dense.small / 20);
+}
+
+/* The same by drivers that ask for one page after the other. */
+static void gpu_memory_page_by_page(void **state)
+{
+	struct load sparse = {.small = 65536, .density = 4, .large = 256, .list = 1};
+	struct load middle = {.small = 40000, .density = 8, .large = 300, .list = 1};
+	struct load dense = {.small = 20000, .density = 16, .large = 350, .list = 1};
+
+	(void)state;
+	load(&sparse);
+	assert_in_range(sparse.trips, 1, sparse.small / 100 * 95);
+	assert_in_range(sparse.mapped, sparse.ideal, sparse.ideal + sparse.ideal / 20);
+	fi_destroy(&fi);
+	load(&middle);
+	assert_in_range(middle.mapped, middle.ideal, middle.ideal + middle.ideal / 10);
+	fi_destroy(&fi);
+	load(&dense);
+	assert_in_range(dense.trips, 1, dense.small / 10 * 3);
+	assert_in_range(dense.mapped, dense.ideal, dense.ideal + dense.ideal / 4);
 }
 
 static void random_operations(void **state)
@@ -660,12 +1125,13 @@ static void random_operations(void **state)
 #define THREADS 4
 
 static uint64_t thread_operations = 15000;
+static uint32_t thread_frames;
 
 static void *driver_thread(void *arg)
 {
 	uint64_t seed = 0x9e3779b97f4a7c15ull * (uintptr_t)arg;
 	struct held held[24];
-	uint32_t nr = 0;
+	uint32_t nr = 0, next = 0;
 
 	fi_thread = (uint32_t)(uintptr_t)arg;
 	for (uint64_t i = 0; i < thread_operations; i++) {
@@ -674,12 +1140,17 @@ static void *driver_thread(void *arg)
 		if (nr + count <= 24 && xorshift(&seed) % 2) {
 			struct fi_want wants[6];
 
-			for (uint32_t k = 0; k < count; k++)
+			for (uint32_t k = 0; k < count; k++) {
+				/* Streams, for a while. */
+				if (xorshift(&seed) % 8 == 0)
+					next = (xorshift(&seed) >> 8) % thread_frames;
 				wants[k] = (struct fi_want){
-					.frame = (xorshift(&seed) >> 8) % 48,
+					.frame = next % thread_frames,
 					.frames = xorshift(&seed) % 4 ? 1 : 1 + xorshift(&seed) % 3,
 					.packed = count > 1,
 				};
+				next = xorshift(&seed) % 2 ? next + wants[k].frames : (uint32_t)(xorshift(&seed) >> 8);
+			}
 			if (!driver_map(&fi, &host, wants, count, held + nr))
 				nr += count;
 		} else if (nr) {
@@ -711,12 +1182,15 @@ static void *background_thread(void *arg)
 }
 
 /* Several CPUs, a tiny budget: nothing in use is ever unmapped, and every address leads where it should. */
-static void at_once(bool strict, enum place place)
+static void at_once(bool strict, enum place place, uint32_t budget)
 {
 	pthread_t thread[THREADS], background;
 	struct fi_counters c;
 
-	host.frames_max = 40;
+	host.frames_max = budget;
+	host.max_granule = 21;
+	host.congruent = budget > 40;
+	thread_frames = budget + budget / 4;
 	host.mappings_max = 30;
 	host.place = place;
 	host.busy_drops = 50;
@@ -744,19 +1218,26 @@ static void at_once(bool strict, enum place place)
 static void threads_default(void **state)
 {
 	(void)state;
-	at_once(false, PLACE_FIRST_FIT);
+	at_once(false, PLACE_FIRST_FIT, 40);
 }
 
 static void threads_random(void **state)
 {
 	(void)state;
-	at_once(false, PLACE_RANDOM);
+	at_once(false, PLACE_RANDOM, 40);
+}
+
+static void threads_grow(void **state)
+{
+	(void)state;
+	at_once(false, PLACE_NEXT_FIT, 300);
+	assert_true(counters().prefetch_hits > 0);
 }
 
 static void threads_strict(void **state)
 {
 	(void)state;
-	at_once(true, PLACE_FIRST_FIT);
+	at_once(true, PLACE_FIRST_FIT, 40);
 }
 
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -767,6 +1248,9 @@ int main(void)
 		test(fixed_pool_asks_once),
 		test(list_is_born_together),
 		test(neighbours_are_merged),
+		test(neighbours_are_merged_and_congruent),
+		test(large_pages_within),
+		test(large_runs_share_a_mapping),
 		test(large_is_aligned),
 		test(idle_is_not_misaligned),
 		test(idle_gives_way_to_alignment),
@@ -775,6 +1259,16 @@ int main(void)
 		test(strict_ends_with_the_last_use),
 		test(eviction_shares_the_trip),
 		test(host_without_room),
+		test(requests_are_bounded),
+		test(nothing_to_relieve),
+		test(hopeless_alignment_is_bounded),
+		test(streams_grow),
+		test(streams_of_lists_grow),
+		test(scattered_does_not_grow),
+		test(growth_ends_with_the_room),
+		test(growth_is_never_refused),
+		test(streams_beyond_the_budget),
+		test(idle_for_others),
 		test(scan_resistance),
 		test(idle_is_bounded),
 		test(low_water_wakes_the_background),
@@ -783,12 +1277,17 @@ int main(void)
 		test(all_or_none),
 		test(memory_that_goes_away),
 		test(clear_counts_what_was_used),
+		test(clear_takes_the_newborn),
+		test(newborn_are_few),
+		test(largest_free_run),
 		test(descriptors_run_out),
 		test(too_large_a_window),
 		test(gpu_memory_fits),
+		test(gpu_memory_page_by_page),
 		test(random_operations),
 		test(threads_default),
 		test(threads_random),
+		test(threads_grow),
 		test(threads_strict),
 	};
 	const char *operations = getenv("FRAMES_THREAD_OPERATIONS");

@@ -547,7 +547,7 @@ static unsigned op_length(uint16_t op)
     case ADMA_OP_UNMAP:
         return sizeof(struct adma_unmap_req);
     case ADMA_OP_BUDGET:
-        return sizeof(struct adma_budget_req);
+        return ADMA_BUDGET_BYTES_1_0;
     default:
         return 0;
     }
