@@ -12,6 +12,7 @@
 # make install      tool, QEMU and manual page below PREFIX (/usr/local); DESTDIR is honoured
 # make deps         install what building needs: Debian packages, or what the Brewfile lists
 # make formula      a Homebrew formula for what is committed here, or for ARCHIVE=vfio-apple-VERSION.tar.xz URL=...
+# make bench        the benchmark: results in bench/results (about 40 minutes; bench-quick: 5; bench-replay: no guests)
 # make clean        remove build/
 # make help         this list
 #
@@ -123,7 +124,7 @@ endif
 clean:
 	rm -rf $(B)
 
--include $(shell find $(addprefix $(B)/,dext client cli macsim tests) -type f -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(B)/,dext client cli macsim tests bench guest/linux) -type f -name '*.d' 2>/dev/null)
 
 # Objects: $(B)/ROOM/FILE.o from ROOM/FILE.c; a room sets its own flags with target-specific CPPFLAGS.
 $(B)/%.o: %.c | $(DEPS)

@@ -17,6 +17,7 @@
 
 #include "apple_dma_compat.h"
 #include "apple_dma_priv.h"
+#include "apple_dma_trace.h"
 
 static struct adma_function *function_of(struct device *dev)
 {
@@ -190,29 +191,39 @@ static dma_addr_t map_range(struct device *dev, phys_addr_t phys, size_t size, e
 static dma_addr_t op_map_phys(struct device *dev, phys_addr_t phys, size_t size, enum dma_data_direction dir,
 			      unsigned long attrs)
 {
+	dma_addr_t addr;
+
 	/* Another device's registers: the host cannot map them. */
 	if (attrs & DMA_ATTR_MMIO)
 		return DMA_MAPPING_ERROR;
-	return map_range(dev, phys, size, dir, attrs);
+	addr = map_range(dev, phys, size, dir, attrs);
+	trace_adma_dma_map(dev, false, phys, size, addr, dir, 1, 1);
+	return addr;
 }
 
 static void op_unmap_phys(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir,
 			  unsigned long attrs)
 {
+	trace_adma_dma_unmap(dev, addr, size, 1, 1);
 	put_one(function_of(dev), addr, size, attrs);
 }
 #else
 static dma_addr_t op_map_page(struct device *dev, struct page *page, unsigned long offset, size_t size,
 			      enum dma_data_direction dir, unsigned long attrs)
 {
+	dma_addr_t addr;
+
 	if (is_pci_p2pdma_page(page))
 		return DMA_MAPPING_ERROR;
-	return map_range(dev, page_to_phys(page) + offset, size, dir, attrs);
+	addr = map_range(dev, page_to_phys(page) + offset, size, dir, attrs);
+	trace_adma_dma_map(dev, false, page_to_phys(page) + offset, size, addr, dir, 1, 1);
+	return addr;
 }
 
 static void op_unmap_page(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir,
 			  unsigned long attrs)
 {
+	trace_adma_dma_unmap(dev, addr, size, 1, 1);
 	put_one(function_of(dev), addr, size, attrs);
 }
 
@@ -299,6 +310,18 @@ static int check_entries(struct scatterlist *sgl, int nents, size_t *bytes)
 	return 0;
 }
 
+static void trace_entries(struct device *dev, struct scatterlist *sgl, int nents, int err, int dir)
+{
+	struct scatterlist *sg;
+	int i;
+
+	if (!trace_adma_dma_map_enabled())
+		return;
+	for_each_sg(sgl, sg, nents, i)
+		trace_adma_dma_map(dev, false, sg_phys(sg), sg->length, err ? DMA_MAPPING_ERROR : sg_dma_address(sg), dir,
+				   i + 1, nents);
+}
+
 static int op_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir,
 		     unsigned long attrs)
 {
@@ -319,6 +342,7 @@ static int op_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enu
 			sg = sg_next(sg);
 		first = sg;
 	}
+	trace_entries(dev, sgl, nents, err, dir);
 	if (!err)
 		return nents;
 	unmap_entries(s.fn, sgl, mapped, false);
@@ -340,6 +364,12 @@ static int op_map_sg(struct device *dev, struct scatterlist *sgl, int nents, enu
 static void op_unmap_sg(struct device *dev, struct scatterlist *sgl, int nents, enum dma_data_direction dir,
 			unsigned long attrs)
 {
+	struct scatterlist *sg;
+	int i;
+
+	if (trace_adma_dma_unmap_enabled())
+		for_each_sg(sgl, sg, nents, i)
+			trace_adma_dma_unmap(dev, sg_dma_address(sg), sg_dma_len(sg), i + 1, nents);
 	unmap_entries(function_of(dev), sgl, nents, copies_back(attrs));
 }
 
@@ -392,6 +422,11 @@ static unsigned int alloc_order(struct adma_function *fn, size_t size)
 	return get_order(max_t(size_t, size, 1UL << fn->companion->ch.granule_shift));
 }
 
+static void trace_alloc(struct device *dev, struct page *page, size_t size, dma_addr_t addr)
+{
+	trace_adma_dma_map(dev, true, page_to_phys(page), PAGE_ALIGN(size), addr, DMA_BIDIRECTIONAL, 1, 1);
+}
+
 static struct page *alloc_mapped(struct device *dev, size_t size, dma_addr_t *addr, gfp_t gfp)
 {
 	struct adma_function *fn = function_of(dev);
@@ -401,12 +436,15 @@ static struct page *alloc_mapped(struct device *dev, size_t size, dma_addr_t *ad
 	int err;
 
 	page = adma_coherent_alloc(fn, size, addr, limit, gfp);
-	if (page)
+	if (page) {
+		trace_alloc(dev, page, size, *addr);
 		return page;
+	}
 	page = alloc_pages_node(dev_to_node(dev), gfp | __GFP_ZERO, order);
 	if (!page)
 		return NULL;
 	err = adma_get_range(fn, page_to_phys(page), PAGE_ALIGN(size), limit, true, addr);
+	trace_alloc(dev, page, size, err ? DMA_MAPPING_ERROR : *addr);
 	if (!err)
 		return page;
 	report_failure(fn, size, err, gfp & __GFP_NOWARN);
@@ -418,6 +456,7 @@ static void free_mapped(struct device *dev, size_t size, struct page *page, dma_
 {
 	struct adma_function *fn = function_of(dev);
 
+	trace_adma_dma_unmap(dev, addr, PAGE_ALIGN(size), 1, 1);
 	if (adma_coherent_free(fn, size, page, addr))
 		return;
 	put_one(fn, addr, PAGE_ALIGN(size), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the host is asked, under events/apple_dma/ of tracefs.  A request that
- * is answered without the host leaves no trace, and costs none.
+ * Under events/apple_dma/ of tracefs: what drivers ask for (adma_dma_map,
+ * adma_dma_unmap), and what of it reaches the host (adma_map, adma_unmap).
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM apple_dma
@@ -9,8 +9,61 @@
 #if !defined(APPLE_DMA_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define APPLE_DMA_TRACE_H
 
+#include <linux/dma-direction.h>
 #include <linux/pci.h>
 #include <linux/tracepoint.h>
+
+/* What a driver asks for: piece `part` of `parts` that one call maps; iova is ~0 when it is refused. */
+TRACE_EVENT(adma_dma_map,
+	TP_PROTO(const struct device *dev, bool alloc, u64 gpa, size_t bytes, u64 iova, int dir, int part, int parts),
+	TP_ARGS(dev, alloc, gpa, bytes, iova, dir, part, parts),
+	TP_STRUCT__entry(
+		__field(u16, devfn)
+		__field(bool, alloc)
+		__field(u8, dir)
+		__field(int, part)
+		__field(int, parts)
+		__field(u64, gpa)
+		__field(u64, bytes)
+		__field(u64, iova)
+	),
+	TP_fast_assign(
+		__entry->devfn = to_pci_dev(dev)->bus->number << 8 | to_pci_dev(dev)->devfn;
+		__entry->alloc = alloc;
+		__entry->dir = dir;
+		__entry->part = part;
+		__entry->parts = parts;
+		__entry->gpa = gpa;
+		__entry->bytes = bytes;
+		__entry->iova = iova;
+	),
+	TP_printk("%02x:%02x.%x %s gpa=%#llx bytes=%llu iova=%#llx dir=%s part=%d/%d", __entry->devfn >> 8,
+		  __entry->devfn >> 3 & 31, __entry->devfn & 7, __entry->alloc ? "alloc" : "map", __entry->gpa,
+		  __entry->bytes, __entry->iova,
+		  __print_symbolic(__entry->dir, { DMA_BIDIRECTIONAL, "both" }, { DMA_TO_DEVICE, "to" },
+				   { DMA_FROM_DEVICE, "from" }), __entry->part, __entry->parts)
+);
+
+TRACE_EVENT(adma_dma_unmap,
+	TP_PROTO(const struct device *dev, u64 iova, size_t bytes, int part, int parts),
+	TP_ARGS(dev, iova, bytes, part, parts),
+	TP_STRUCT__entry(
+		__field(u16, devfn)
+		__field(int, part)
+		__field(int, parts)
+		__field(u64, iova)
+		__field(u64, bytes)
+	),
+	TP_fast_assign(
+		__entry->devfn = to_pci_dev(dev)->bus->number << 8 | to_pci_dev(dev)->devfn;
+		__entry->part = part;
+		__entry->parts = parts;
+		__entry->iova = iova;
+		__entry->bytes = bytes;
+	),
+	TP_printk("%02x:%02x.%x iova=%#llx bytes=%llu part=%d/%d", __entry->devfn >> 8, __entry->devfn >> 3 & 31,
+		  __entry->devfn & 7, __entry->iova, __entry->bytes, __entry->part, __entry->parts)
+);
 
 TRACE_EVENT(adma_map,
 	TP_PROTO(const struct pci_dev *pdev, u64 gpa, u32 frames, u32 ranges, u64 iova, int err),

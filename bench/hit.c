@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a hit costs by itself: map and unmap of one frame that is mapped.
+ *
+ *	hit insns LIVE PAIRS	only that: for whoever counts instructions, once with PAIRS and once without
+ *	hit ns LIVE PAIRS	50th and 99th percentile of a pair in nanoseconds, over groups of 16: a clock is no finer
+ */
+#include "frame_index.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#define SHIFT 14
+#define GROUP 16
+
+__thread u32 fi_thread;
+static u64 next_iova;
+
+static void run(void *host, struct fi_batch *b)
+{
+	(void)host;
+	for (u32 i = 0; i < b->nr_maps; i++) {
+		b->maps[i].iova = next_iova;
+		b->maps[i].handle = next_iova;
+		b->maps[i].err = 0;
+		next_iova += (u64)b->maps[i].frames << SHIFT;
+	}
+}
+
+static void wake(void *host, bool soon)
+{
+	(void)host;
+	(void)soon;
+}
+
+static const struct fi_host ops = {.run = run, .wake = wake};
+
+static u64 now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * 1000000000u + (u64)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	u32 x = *(const u32 *)a, y = *(const u32 *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Not inlined, so that it is the same code with and without a clock. */
+__attribute__((noinline)) static void pair(struct frame_index *fi, u32 frame)
+{
+	struct fi_want want = {.frame = frame, .frames = 1};
+	struct fi_dying dying;
+
+	dying.count = 0;
+	if (fi_get(fi, &want, 1) || !fi_put(fi, &dying, fi_address(fi, want.iova), 4096))
+		abort();
+	fi_put_done(fi, &dying);
+}
+
+int main(int argc, char **argv)
+{
+	static struct frame_index fi;
+	u32 live = argc > 2 ? (u32)strtoul(argv[2], NULL, 0) : 0;
+	/* No larger than needed: whoever counts instructions counts this, too. */
+	const struct fi_limits limits = {
+		.granule_shift = SHIFT,
+		.max_ranges = 32,
+		.iova_first = 0x80000000,
+		.iova_last = 0x80000000 + ((u64)live << SHIFT) - 1,
+		.bytes_max = (u64)live << SHIFT,
+		.mappings_max = live,
+		.nr_cpus = 1,
+	};
+	u64 pairs = argc > 3 ? strtoull(argv[3], NULL, 0) : 0, seed = 1, clock = ~0ull;
+	u32 *took;
+
+	if (argc != 4 || live < 64 || live > 65536)
+		return 2;
+	next_iova = limits.iova_first;
+	if (fi_init(&fi, &limits, &ops, NULL) || fi_add_ram(&fi, 0, live))
+		return 1;
+	for (u32 i = 0; i < live; i++)
+		if (fi_get(&fi, &(struct fi_want){.frame = i, .frames = 1}, 1))
+			return 1;
+	if (!strcmp(argv[1], "insns")) {
+		for (u64 i = 0; i < pairs; i++)
+			pair(&fi, (u32)(i * 2654435761u % live));
+		return 0;
+	}
+	took = calloc(pairs + 1, sizeof(*took));
+	for (u32 i = 0; i < 10000; i++) {
+		u64 start = now();
+
+		clock = min(clock, now() - start);
+	}
+	pairs /= GROUP;
+	for (u64 i = 0; i < pairs; i++) {
+		u64 start = now();
+
+		for (u32 k = 0; k < GROUP; k++) {
+			seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+			pair(&fi, (u32)(seed >> 33) % live);
+		}
+		start = now() - start;
+		took[i] = (u32)((start > clock ? start - clock : 0) / GROUP);
+	}
+	qsort(took, pairs, sizeof(*took), compare);
+	printf("p50=%u p99=%u\n", took[pairs / 2], took[pairs * 99 / 100]);
+	return 0;
+}

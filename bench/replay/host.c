@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "host.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *zeroed(size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	if (!p) {
+		fputs("out of memory\n", stderr);
+		exit(1);
+	}
+	return p;
+}
+
+void host_init(struct host *h, uint64_t budget, uint32_t mappings_max, uint64_t ram_base, uint64_t ram_bytes)
+{
+	memset(h, 0, sizeof(*h));
+	h->window = budget >> HOST_SHIFT;
+	h->mappings_max = mappings_max;
+	h->ram_first = ram_base >> HOST_SHIFT;
+	h->ram_frames = (ram_base + ram_bytes + HOST_FRAME - 1 - ((uint64_t)h->ram_first << HOST_SHIFT)) >> HOST_SHIFT;
+	h->frame_at = zeroed(h->window, sizeof(*h->frame_at));
+	h->mapping_at = zeroed(h->window, sizeof(*h->mapping_at));
+	h->used = zeroed(h->window / 64 + 1, sizeof(*h->used));
+	h->mapping = zeroed(mappings_max, sizeof(*h->mapping));
+	h->refs = zeroed(h->ram_frames, sizeof(*h->refs));
+	h->times_mapped = zeroed(h->ram_frames, sizeof(*h->times_mapped));
+	h->free = HOST_NONE;
+	for (uint32_t i = mappings_max; i--;) {
+		h->mapping[i].base = h->free;
+		h->free = i;
+	}
+}
+
+void host_destroy(struct host *h)
+{
+	free(h->frame_at);
+	free(h->mapping_at);
+	free(h->used);
+	free(h->mapping);
+	free(h->refs);
+	free(h->times_mapped);
+}
+
+static bool is_used(const struct host *h, uint32_t frame)
+{
+	return h->used[frame / 64] >> frame % 64 & 1;
+}
+
+/* The first used frame from `at` on, below `end`; `end` if there is none.  With flip, the first free one. */
+static uint32_t next(const struct host *h, uint32_t at, uint32_t end, bool flip)
+{
+	while (at < end) {
+		uint64_t word = (flip ? ~h->used[at / 64] : h->used[at / 64]) >> at % 64;
+
+		if (word) {
+			at += __builtin_ctzll(word);
+			return at < end ? at : end;
+		}
+		at = (at / 64 + 1) * 64;
+	}
+	return end;
+}
+
+static uint32_t place(const struct host *h, uint32_t frames, uint64_t residue, uint32_t step)
+{
+	uint32_t at = 0;
+
+	for (;;) {
+		uint32_t end;
+
+		at = next(h, at, h->window, true);
+		at += (residue - at) & (step - 1);
+		if (at >= h->window || frames > h->window - at)
+			return HOST_NONE;
+		if (is_used(h, at)) {
+			at++;
+			continue;
+		}
+		end = next(h, at, at + frames, false);
+		if (end == at + frames)
+			return at;
+		at = end;
+	}
+}
+
+static void expose(struct host *h, uint32_t ram, int by)
+{
+	bool was = h->times_mapped[ram];
+
+	h->times_mapped[ram] += by;
+	if (!h->refs[ram] && was != !!h->times_mapped[ram])
+		h->exposed += by;
+}
+
+int host_map(struct host *h, const struct host_range *ranges, uint32_t nr, uint32_t align, uint64_t *handle, uint64_t *iova)
+{
+	uint32_t frames = 0, base, id = h->free, at;
+	struct host_mapping *m;
+
+	for (uint32_t i = 0; i < nr; i++) {
+		if (ranges[i].frame < h->ram_first || ranges[i].frame - h->ram_first >= h->ram_frames ||
+		    ranges[i].frames > h->ram_frames - (ranges[i].frame - h->ram_first))
+			return -EINVAL;
+		frames += ranges[i].frames;
+	}
+	if (!nr || nr > HOST_MAX_RANGES || !frames)
+		return -EINVAL;
+	if (id == HOST_NONE) {
+		h->refusals++;
+		return -ENOSPC;
+	}
+	if (align > HOST_SHIFT) {
+		uint32_t step = 1u << (align - HOST_SHIFT);
+
+		base = place(h, frames, (uint64_t)ranges[0].frame - (HOST_FIRST >> HOST_SHIFT), step);
+		if (base == HOST_NONE) {
+			base = place(h, frames, 0, 1);
+			h->misaligned += base != HOST_NONE;
+		}
+	} else {
+		base = place(h, frames, 0, 1);
+	}
+	if (base == HOST_NONE) {
+		h->refusals++;
+		return -ENOMEM;
+	}
+	m = &h->mapping[id];
+	h->free = m->base;
+	m->base = base;
+	m->frames = frames;
+	m->live = 0;
+	m->idle_since = h->now;
+	at = base;
+	for (uint32_t i = 0; i < nr; i++) {
+		for (uint32_t k = 0; k < ranges[i].frames; k++, at++) {
+			uint32_t ram = ranges[i].frame + k - h->ram_first;
+
+			h->used[at / 64] |= 1ull << at % 64;
+			h->frame_at[at] = ram + 1;
+			h->mapping_at[at] = id;
+			expose(h, ram, 1);
+		}
+	}
+	h->mapped += frames;
+	h->mappings++;
+	h->maps++;
+	h->ranges += nr;
+	*handle = (uint64_t)++m->generation << 32 | id;
+	*iova = HOST_FIRST + ((uint64_t)base << HOST_SHIFT);
+	return 0;
+}
+
+bool host_unmap(struct host *h, uint64_t handle)
+{
+	uint32_t id = (uint32_t)handle;
+	struct host_mapping *m = &h->mapping[id];
+
+	if (id >= h->mappings_max || !m->frames || m->generation != handle >> 32)
+		return false;
+	for (uint32_t at = m->base; at < m->base + m->frames; at++) {
+		expose(h, h->frame_at[at] - 1, -1);
+		h->used[at / 64] &= ~(1ull << at % 64);
+		h->frame_at[at] = 0;
+	}
+	h->mapped -= m->frames;
+	h->mappings--;
+	h->unmaps++;
+	m->frames = 0;
+	m->base = h->free;
+	h->free = id;
+	return true;
+}
+
+static bool walk(struct host *h, uint64_t iova, uint64_t gpa, uint64_t bytes, int by)
+{
+	uint64_t first = (iova - HOST_FIRST) >> HOST_SHIFT, ram = (gpa >> HOST_SHIFT) - h->ram_first;
+	uint64_t frames = ((gpa & (HOST_FRAME - 1)) + bytes + HOST_FRAME - 1) >> HOST_SHIFT;
+
+	if (iova < HOST_FIRST || ((iova ^ gpa) & (HOST_FRAME - 1)) || first >= h->window || frames > h->window - first)
+		return false;
+	for (uint64_t i = 0; i < frames; i++)
+		if (h->frame_at[first + i] != ram + i + 1)
+			return false;
+	for (uint64_t i = 0; i < frames; i++) {
+		struct host_mapping *m = &h->mapping[h->mapping_at[first + i]];
+		bool was = h->refs[ram + i];
+
+		h->refs[ram + i] += by;
+		m->live += by;
+		if (!m->live)
+			m->idle_since = h->now;
+		if (was == !!h->refs[ram + i])
+			continue;
+		h->live += by;
+		h->exposed -= by;
+	}
+	return true;
+}
+
+bool host_use(struct host *h, uint64_t iova, uint64_t gpa, uint64_t bytes)
+{
+	return walk(h, iova, gpa, bytes, 1);
+}
+
+bool host_leave(struct host *h, uint64_t iova, uint64_t gpa, uint64_t bytes)
+{
+	return walk(h, iova, gpa, bytes, -1);
+}
+
+uint64_t host_idle_age(const struct host *h)
+{
+	uint64_t age = 0;
+
+	for (uint32_t id = 0; id < h->mappings_max; id++) {
+		const struct host_mapping *m = &h->mapping[id];
+
+		if (m->frames && !m->live && h->now - m->idle_since > age)
+			age = h->now - m->idle_since;
+	}
+	return age;
+}
+
+uint32_t host_stranded(const struct host *h)
+{
+	uint32_t frames = 0;
+
+	for (uint32_t at = 0; at < h->window; at++)
+		if (h->frame_at[at] && h->mapping[h->mapping_at[at]].live && !h->refs[h->frame_at[at] - 1])
+			frames++;
+	return frames;
+}
