@@ -1662,6 +1662,12 @@ static bool is_low(const struct frame_index *fi, u64 mapped, u64 mappings)
 	       mappings > fi->limits.mappings_max - fi->limits.mappings_max / 20;
 }
 
+/* So much more than half of the budget is idle that it is worth a walk. */
+static bool is_idling(const struct frame_index *fi)
+{
+	return idle_frames(fi) > fi->budget_frames / 2 + fi->budget_frames / 16;
+}
+
 /* Ask the host for what the batch holds.  The wants that are part of it get their address, or none. */
 static int flush(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wants, u32 count)
 {
@@ -1724,7 +1730,7 @@ static int flush(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 	mappings = fi_load(&fi->mappings);
 	raise_peak(&fi->mapped_peak, mapped);
 	raise_peak(&fi->mappings_peak, mappings);
-	fi->ops->wake(fi->host, !fi->strict && is_low(fi, mapped, mappings));
+	fi->ops->wake(fi->host, !fi->strict && (is_low(fi, mapped, mappings) || is_idling(fi)));
 	return err;
 }
 

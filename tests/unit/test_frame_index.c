@@ -788,8 +788,12 @@ static void idle_is_bounded(void **state)
 	(void)state;
 	host.frames_max = 1000;
 	start(false);
-	for (uint32_t f = 0; f < 900; f++)
+	for (uint32_t f = 0; f < 500; f++)
 		unmap(map(f, 1));
+	assert_false(host.woken_soon);
+	for (uint32_t f = 500; f < 900; f++)
+		unmap(map(f, 1));
+	assert_true(host.woken_soon);
 	fi_work(&fi, false);
 	fi_usage(&fi, &usage);
 	assert_in_range(usage.idle, 400, 500);
