@@ -6,9 +6,10 @@ insert
 insmod /dmatest.ko run=0 resource_must_fail=0
 stats=$(echo /sys/kernel/debug/apple_dma/*/*)
 check "the kernel calculates addresses itself" grep -q '^backend range_map$' $stats
+test=$(echo /sys/kernel/debug/dmatest/*)
 for i in 1 2; do
-	echo 1 >/sys/kernel/debug/dmatest/*/run
-	line=$(tail -n 1 /sys/kernel/debug/dmatest/*/result)
+	echo 1 >"$test/run"
+	line=$(tail -n 1 "$test/result")
 	case $line in
 	*PASS*) ok "${line#dmatest: }" ;;
 	*) not_ok "${line:-no result}" ;;
