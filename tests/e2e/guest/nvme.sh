@@ -20,7 +20,7 @@ if [ -e /mnt/rebooted ]; then
 fi
 
 ok "the driver is probed again once apple_dma is there"
-check "before that, its probe failed within seconds ($early_seconds s)" test "$early_seconds" -lt 10 -a -z "$early_bound"
+check "before that, its probe failed within seconds ($early_seconds s)" test "$early_seconds" -lt 30 -a -z "$early_bound"
 check "files on the disk have the right contents" verify
 check "all queues busy: what was written is what is read" busy
 check "four I/O queues are in use" sh -c 'test $(ls -d /sys/block/nvme0n1/mq/* | wc -l) -eq 4'
