@@ -60,6 +60,7 @@ static void *start(struct host *h, bool strict)
 		.granule_shift = HOST_SHIFT,
 		.max_align = 21,
 		.max_ranges = HOST_MAX_RANGES,
+		.max_granule = 21,
 		.iova_first = HOST_FIRST,
 		.iova_last = HOST_FIRST + ((u64)h->window << HOST_SHIFT) - 1,
 		.bytes_max = (u64)h->window << HOST_SHIFT,
