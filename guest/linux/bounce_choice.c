@@ -6,12 +6,14 @@
  * again for nothing.  When it is short, a mapping for a buffer that comes only
  * once throws out one that would be used again, and costs two calls of the host.
  * A scan (reading files through the page cache) consists of such buffers.  So
- * with three quarters of the budget mapped, a page is copied the first time it
- * is met and mapped the second time, unless it is mapped already.
+ * with three quarters of the budget mapped, or as much idle as the index keeps
+ * (frame_index.crowded), a page is copied the first time it is met and mapped
+ * the second time, unless it is mapped already.
  *
- * "Short" ends when less than half of the budget is mapped.  The index keeps up
- * to half of it idle, for some seconds; so during a scan it does not end before
- * what the scan had mapped is forgotten, and the hot set is still there.
+ * That ends when less than half of the budget is mapped, and a good deal less
+ * idle than could be.  The index forgets what was idle for some seconds; so
+ * during a scan it does not end before what the scan had mapped is forgotten,
+ * and the hot set is still there.
  *
  * Pages, not frames: the four pages of a granule that a scan meets one after the
  * other are no reason to map it.  The memory of pages is a table without chains,
@@ -40,7 +42,7 @@ static bool is_pressed(struct bounce_choice *bc)
 		set(&bc->pressed, true);
 	else if (mapped < frames_max / 2 && mappings < mappings_max / 2)
 		set(&bc->pressed, false);
-	return READ_ONCE(bc->pressed);
+	return READ_ONCE(bc->pressed) || READ_ONCE(fi->crowded);
 }
 
 static bool is_full(struct bounce_choice *bc, u64 now)

@@ -1662,10 +1662,16 @@ static bool is_low(const struct frame_index *fi, u64 mapped, u64 mappings)
 	       mappings > fi->limits.mappings_max - fi->limits.mappings_max / 20;
 }
 
-/* So much more than half of the budget is idle that it is worth a walk. */
-static bool is_idling(const struct frame_index *fi)
+/* Half of the budget is idle, or not any more by far.  Returns whether it is so much more that it is worth a walk. */
+static bool is_idling(struct frame_index *fi)
 {
-	return idle_frames(fi) > fi->budget_frames / 2 + fi->budget_frames / 16;
+	s64 idle = idle_frames(fi), half = fi->budget_frames / 2;
+
+	if (idle >= half && !READ_ONCE(fi->crowded))
+		WRITE_ONCE(fi->crowded, true);
+	else if (idle < half - half / 4 && READ_ONCE(fi->crowded))
+		WRITE_ONCE(fi->crowded, false);
+	return idle > half + half / 8;
 }
 
 /* Ask the host for what the batch holds.  The wants that are part of it get their address, or none. */
@@ -1730,7 +1736,7 @@ static int flush(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 	mappings = fi_load(&fi->mappings);
 	raise_peak(&fi->mapped_peak, mapped);
 	raise_peak(&fi->mappings_peak, mappings);
-	fi->ops->wake(fi->host, !fi->strict && (is_low(fi, mapped, mappings) || is_idling(fi)));
+	fi->ops->wake(fi->host, !fi->strict && (is_idling(fi) || is_low(fi, mapped, mappings)));
 	return err;
 }
 
@@ -2039,6 +2045,7 @@ bool fi_work(struct frame_index *fi, bool tick)
 		WRITE_ONCE(fi->hopeless, NOT_HOPELESS);
 		if (idle_frames(fi) > 0)
 			sweep(fi, is_old, ~0ull);
+		is_idling(fi);
 	}
 	relieve(fi);
 	keep_room(fi);
@@ -2140,6 +2147,7 @@ u32 fi_clear(struct frame_index *fi)
 	}
 	for (i = 0; i < fi->limits.nr_cpus; i++)
 		WRITE_ONCE(fi->cpus[i].count.idle, 0);
+	WRITE_ONCE(fi->crowded, false);
 	return used;
 }
 

@@ -190,6 +190,7 @@ struct frame_index {
 	u32 sweep;		/* groups: where the search for idle ones goes on */
 	u32 place;		/* the same for a place to align something at */
 	u8 epoch;		/* ticks of fi_work(), modulo 256 */
+	bool crowded;		/* half of the budget was idle, and much of it still is */
 	bool narrow;		/* in this tick the host had no room for what was mapped ahead */
 	bool barren;		/* in this tick the background found nothing idle */
 	u8 hopeless;		/* in this tick the host did not align to that shift, though much was evicted for it */
