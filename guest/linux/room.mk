@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The guest module for stock Debian kernels, and what those kernels boot with in the tests and the demo:
 # $(B)/kernels/VERSION, $(B)/guest/VERSION/apple_dma.ko, $(B)/guest/VERSION/initramfs.gz; the version debug is the kernel of
-# scripts/build-kernel.sh, which has no dev->dma_ops and checks itself.
+# scripts/build-kernel.sh, which has no dev->dma_ops and checks itself (make check-debug).
 
-GUEST_KERNELS := 6.1 6.12 debug
+GUEST_KERNELS := 6.1 6.12
 GUEST_SRCS := $(wildcard guest/linux/*.[ch] guest/linux/Kbuild) abi/apple_dma.h
 GUEST_DMATEST_SRCS := $(wildcard tests/guest/dmatest/*.[ch] tests/guest/dmatest/Kbuild)
 GUEST_INIT := $(wildcard tests/e2e/guest/*)
@@ -29,6 +29,7 @@ $(B)/guest/%/dmatest.ko: $(GUEST_DMATEST_SRCS) scripts/build-module.sh | $(B)/ke
 # Debian's own drivers, for devices that are passed through in the tests.
 GUEST_DRIVERS := ixgbevf ahci sd_mod
 $(B)/guest/6.1/drivers/.taken: GUEST_DRIVERS := ixgbevf
+$(B)/guest/debug/drivers/.taken: GUEST_DRIVERS :=
 $(B)/guest/%/drivers/.taken: scripts/guest-drivers.sh | $(B)/kernels/%/release
 	B=$(B) scripts/guest-drivers.sh $* $(@D) $(GUEST_DRIVERS)
 	touch $@
@@ -39,7 +40,7 @@ $(B)/guest/%/initramfs.gz: $(B)/guest/%/apple_dma.ko $(B)/guest/%/dmatest.ko $(B
 		scripts/make-initramfs.sh $(B)/busybox-arm64
 	scripts/make-initramfs.sh $@ $(B)/busybox-arm64 tests/e2e/guest/init $(@D)/apple_dma.ko=/apple_dma.ko \
 		$(@D)/dmatest.ko=/dmatest.ko $(foreach f,$(filter %.sh,$(GUEST_INIT)),$(f)=/scenarios/$(notdir $(f))) \
-		$$(for f in $(@D)/drivers/*; do echo $$f=/drivers/$${f##*/}; done)
+		$$(find $(@D)/drivers -type f ! -name .taken -printf '%p=/drivers/%f\n')
 
 .PRECIOUS: $(B)/kernels/%/release $(B)/guest/%/apple_dma.ko $(B)/guest/%/dmatest.ko $(B)/guest/%/drivers/.taken
 

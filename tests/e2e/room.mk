@@ -32,3 +32,8 @@ ifndef SAN
 CHECK_DEPS += $(E2E_DEPS) $(E2E_DISKS) $(GUEST_INITRAMFS) $(B)/kernels/6.12-amd64/release
 TESTS += $(filter-out tests/e2e/lib.sh,$(wildcard tests/e2e/*.sh))
 endif
+
+# The debug kernel takes ten minutes to build, so it is not in make check.
+.PHONY: check-debug
+check-debug: build-all $(E2E_DEPS) $(B)/e2e/disk.img $(B)/guest/debug/initramfs.gz
+	@TEST_TIMEOUT=1800 tests/run tests/debug/kernel.sh
