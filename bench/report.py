@@ -133,7 +133,7 @@ def random_tables(results, out):
                       f"{max(int(r['bytes_peak']) for r in mine) / MIB:.0f}", max(int(r["live_peak"]) for r in mine)])
     out.append("Random 4 KiB reads in a guest (512 MiB of RAM, emulated processors), counted by the module and, the same, "
                "by the machine:\n")
-    out.append(table(["policy", "host calls per read", "exits per read", "reads", "mapped MiB at most", "mappings at most"], cells))
+    out.append(table(["policy", "host calls per read", "exits per read", "reads", "mapped MiB afterwards", "mappings"], cells))
     cells = []
     for p in policies:
         line = [p]
