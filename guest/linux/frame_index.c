@@ -1662,6 +1662,12 @@ static bool is_low(const struct frame_index *fi, u64 mapped, u64 mappings)
 	       mappings > fi->limits.mappings_max - fi->limits.mappings_max / 20;
 }
 
+/* So much more than half of the budget is idle that it is worth a walk. */
+static bool is_idling(const struct frame_index *fi)
+{
+	return idle_frames(fi) > fi->budget_frames / 2 + fi->budget_frames / 16;
+}
+
 /* Ask the host for what the batch holds.  The wants that are part of it get their address, or none. */
 static int flush(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wants, u32 count)
 {
@@ -1724,7 +1730,7 @@ static int flush(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 	mappings = fi_load(&fi->mappings);
 	raise_peak(&fi->mapped_peak, mapped);
 	raise_peak(&fi->mappings_peak, mappings);
-	fi->ops->wake(fi->host, !fi->strict && is_low(fi, mapped, mappings));
+	fi->ops->wake(fi->host, !fi->strict && (is_low(fi, mapped, mappings) || is_idling(fi)));
 	return err;
 }
 
@@ -1979,8 +1985,9 @@ static void keep_room(struct frame_index *fi)
 	bool low = is_low(fi, fi_load(&fi->mapped), fi_load(&fi->mappings));
 	/* Each turn moves on by FI_LOOKS groups, four times over. */
 	u32 turns = 4 + 4 * (fi->nr_groups / FI_LOOKS);
+	bool in_vain = true;
 
-	while (turns--) {
+	while (turns-- && !READ_ONCE(fi->barren)) {
 		s64 idle = idle_frames(fi), frames = idle - fi->budget_frames / 2, mappings = 0;
 		struct fi_cpu *cpu;
 		unsigned long flags;
@@ -1991,15 +1998,19 @@ static void keep_room(struct frame_index *fi)
 		}
 		/* Not for crumbs: a miss takes those itself. */
 		if (idle <= fi->budget_frames / 100 || (frames <= 0 && mappings <= 0))
-			break;
+			return;
 		fi_irq_save(flags);
 		cpu = this_cpu_of(fi);
 		make_room(fi, cpu, frames, mappings);
+		in_vain &= !cpu->batch.nr_drops;
 		if (cpu->batch.nr_drops)
 			batch_run(fi, cpu);
 		fi_irq_restore(flags);
 		fi_breathe();
 	}
+	/* All that is idle lies beside what is used; the next miss need not send us through it again. */
+	if (in_vain)
+		WRITE_ONCE(fi->barren, true);
 }
 
 bool fi_work(struct frame_index *fi, bool tick)

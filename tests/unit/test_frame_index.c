@@ -513,6 +513,40 @@ static void nothing_to_relieve(void **state)
 	model_agree(&fi, &host);
 }
 
+/* The same when room is low by the budget: one walk in a tick, however many misses find it low. */
+static void nothing_to_keep_room_with(void **state)
+{
+	struct fi_want wants[32];
+	struct held held[3][32], more;
+
+	(void)state;
+	host.frames_max = 100;
+	start(false);
+	for (uint32_t k = 0; k < 3; k++) {
+		for (uint32_t i = 0; i < 32; i++)
+			wants[i] = (struct fi_want){.frame = k * 100 + i * 3, .frames = 1, .packed = true};
+		assert_int_equal(driver_map(&fi, &host, wants, 32, held[k]), 0);
+		driver_unmap(&fi, &host, held[k] + 1, 31);
+	}
+	assert_true(host.woken_soon);
+	fi_work(&fi, false);
+	assert_true(fi.barren);
+	/* What becomes idle after that is found by who needs it at once, and by the background in the next tick. */
+	unmap(held[0][0]);
+	more = map(1000, 10);
+	assert_int_equal(host.mappings, 3);
+	unmap(held[1][0]);
+	fi_work(&fi, false);
+	assert_int_equal(host.mappings, 3);
+	unmap(map(2000, 20));
+	fi_work(&fi, true);
+	assert_false(fi.barren);
+	assert_true(host.mappings < 4);
+	unmap(held[2][0]);
+	unmap(more);
+	model_agree(&fi, &host);
+}
+
 /* A host that cannot align makes the cache pay for it once in a tick. */
 static void hopeless_alignment_is_bounded(void **state)
 {
@@ -754,8 +788,12 @@ static void idle_is_bounded(void **state)
 	(void)state;
 	host.frames_max = 1000;
 	start(false);
-	for (uint32_t f = 0; f < 900; f++)
+	for (uint32_t f = 0; f < 500; f++)
 		unmap(map(f, 1));
+	assert_false(host.woken_soon);
+	for (uint32_t f = 500; f < 900; f++)
+		unmap(map(f, 1));
+	assert_true(host.woken_soon);
 	fi_work(&fi, false);
 	fi_usage(&fi, &usage);
 	assert_in_range(usage.idle, 400, 500);
@@ -1261,6 +1299,7 @@ int main(void)
 		test(host_without_room),
 		test(requests_are_bounded),
 		test(nothing_to_relieve),
+		test(nothing_to_keep_room_with),
 		test(hopeless_alignment_is_bounded),
 		test(streams_grow),
 		test(streams_of_lists_grow),
