@@ -89,7 +89,7 @@ part_guest()
 
 part_viommu()
 {
-	if ! "$B/qemu/bin/qemu-system-aarch64" -device help 2>/dev/null | grep -q virtio-iommu-pci; then
+	if ! "${VFIO_APPLE_QEMU:-$B/qemu/bin/qemu-system-aarch64}" -device help 2>/dev/null | grep -q virtio-iommu-pci; then
 		rm -f "$B/bench/vm/viommu.txt"
 		say "this QEMU has no virtio-iommu (CONFIG_VIRTIO_IOMMU in qemu/configs/vfio-apple.mak): it is not measured"
 		return

@@ -18,7 +18,7 @@ for mode in strict lazy; do
 		-serial stdio -no-reboot -kernel "$B/kernels/6.12/vmlinuz" -initrd "$B/bench/guest/initramfs.gz" \
 		-append "console=ttyAMA0 quiet nowatchdog panic=-1 iommu.strict=$strict scenario=viommu reads=$reads depths=1,32,128" \
 		-device virtio-iommu-pci -drive "file=$tmp/disk.img,if=none,id=d,format=raw" -device nvme,drive=d,serial=1,addr=5 \
-		-trace virtio_iommu_map -trace virtio_iommu_unmap -trace pci_nvme_read -trace pci_nvme_identify_ctrl -D "$tmp/trace" </dev/null >"$tmp/console" 2>"$tmp/log" || {
+		-trace virtio_iommu_map -trace virtio_iommu_unmap -trace pci_nvme_read -trace 'pci_nvme_identify*' -D "$tmp/trace" </dev/null >"$tmp/console" 2>"$tmp/log" || {
 		tail -n 5 "$tmp/console" "$tmp/log" >&2
 		exit 1
 	}
@@ -29,8 +29,8 @@ console, trace, mode = sys.argv[1:]
 lines = [l for l in open(console, errors="replace").read().replace("\r", "").splitlines() if l.startswith("@@bench ")]
 parts = [{}]
 for line in open(trace, errors="replace"):
-    event = next((e for e in ("virtio_iommu_map", "virtio_iommu_unmap", "pci_nvme_read", "pci_nvme_identify_ctrl") if e + " " in line), None)
-    if event == "pci_nvme_identify_ctrl":
+    event = next((e for e in ("virtio_iommu_map", "virtio_iommu_unmap", "pci_nvme_read", "pci_nvme_identify") if e in line), None)
+    if event == "pci_nvme_identify":
         parts.append({})
     elif event:
         parts[-1][event] = parts[-1].get(event, 0) + 1

@@ -268,13 +268,16 @@ static void blocks_stop(struct adma_table *t)
 	blocks_free(b);
 }
 
-static struct block *block_add(struct adma_table *t, struct blocks *b, u32 frame, u32 frames, u32 window, int *err)
+static struct block *block_add(struct adma_table *t, struct blocks *b, u32 frame, u32 frames, u32 window, bool natural,
+			       int *err)
 {
+	/* Memory that the DMA API allocates is promised to be aligned to its size. */
+	u32 align = natural ? min(ilog2(roundup_pow_of_two(frames)) + t->ch->granule_shift, t->ch->max_align) : 0;
 	struct block *block;
 	u64 handle;
 	u32 base, i;
 
-	*err = host_map(t, frame, frames, 0, &handle, &base);
+	*err = host_map(t, frame, frames, align, &handle, &base);
 	if (*err)
 		return NULL;
 	if (base >= t->index.window || frames > t->index.window - base) {
@@ -298,14 +301,14 @@ static struct block *block_get(struct adma_table *t, struct blocks *b, const str
 	struct block *block;
 
 	if (!b->windows || window != (w->frame + w->frames - 1) >> bits || window >= b->nr_windows)
-		return block_add(t, b, w->frame, w->frames, NO_WINDOW, err);
+		return block_add(t, b, w->frame, w->frames, NO_WINDOW, w->natural, err);
 	if (b->block_of[window]) {
 		COUNT(t, hits, 1);
 		return &b->block[b->block_of[window] - 1];
 	}
-	block = block_add(t, b, window << bits, 1u << bits, window, err);
+	block = block_add(t, b, window << bits, 1u << bits, window, w->natural, err);
 	/* At the edge of RAM a window may not be RAM as a whole. */
-	return *err == -EFAULT ? block_add(t, b, w->frame, w->frames, NO_WINDOW, err) : block;
+	return *err == -EFAULT ? block_add(t, b, w->frame, w->frames, NO_WINDOW, w->natural, err) : block;
 }
 
 static bool block_put(struct adma_table *t, struct blocks *b, u32 iova)

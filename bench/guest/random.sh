@@ -32,7 +32,7 @@ counters() { echo "$(stat_of maps) $(stat_of unmaps)"; }
 measure()
 {
 	line=$(/io $disk "$4" "$3" /sys/kernel/debug/apple_dma/*/"$bdf") || return 1
-	echo "@@bench kind=random policy=$1 cost=$2 depth=$3 at=$5 $line bytes_peak=$(stat_of bytes_peak) live_peak=$(stat_of live_peak)"
+	echo "@@bench kind=random policy=$1 cost=$2 depth=$3 at=$5 $line bytes=$(stat_of bytes) live=$(stat_of live)"
 }
 
 stty -echo 2>/dev/null

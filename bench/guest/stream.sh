@@ -18,7 +18,7 @@ measure()
 	set -- "$@" $(counters) $(centiseconds)
 	echo "@@bench kind=stream policy=$1 which=$2 mib=$3 at=$4 maps=$((${11} - $5)) unmaps=$((${12} - $6))" \
 		"exits=$((${13} - $7)) requests=$((${14} - $8)) failures=$((${15} - $9)) us=$(((${16} - ${10}) * 10000))" \
-		"bounced=${was:+$(($(stat_of bounced) - was))} bytes_peak=$(stat_of bytes_peak) bytes_max=$(stat_of bytes_max)"
+		"bounced=${was:+$(($(stat_of bounced) - was))}"
 }
 
 insmod /apple_dma.ko $(param module | tr , ' ')
