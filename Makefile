@@ -2,6 +2,7 @@
 #
 # make              the client library and the tool; off a Mac the simulated one and the driver extension for it, too
 # make check        build what is missing, run every test; last line "N passed, N failed"
+# make check-debug  the guest module on a kernel that checks itself and has no DMA operations (builds it: ten minutes; Linux)
 # make demo         build everything, pass a device through, show the evidence (Linux)
 # make qemu         QEMU with the device vfio-apple-pci
 # make app          the app with the driver extension inside (a Mac with Xcode)

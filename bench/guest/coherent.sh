@@ -4,7 +4,7 @@
 param() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 counters() { echo "$(stat_of maps) $(stat_of unmaps) $(stat_of doorbells)"; }
 
-insmod /apple_dma.ko $(param module | tr , ' ')
+insmod /apple_dma.ko premap=off $(param module | tr , ' ')
 insmod /dmatest.ko run=0 only=coherent
 dmatest=/sys/bus/pci/drivers/dmatest
 bdf=$(basename "$(ls -d /sys/kernel/debug/dmatest/*/ | head -n 1)")

@@ -36,7 +36,7 @@ measure()
 }
 
 stty -echo 2>/dev/null
-insmod /apple_dma.ko $(param module | tr , ' ')
+insmod /apple_dma.ko premap=off $(param module | tr , ' ')
 check "the disk is found" wait_for 15 test -b $disk
 lap=0
 while [ $lap -lt $rounds ]; do

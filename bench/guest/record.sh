@@ -2,7 +2,7 @@
 # Records what the disk's driver asks for, from its probe on, and what came of it: the replayer is given the same.
 
 tracing=/sys/kernel/debug/tracing
-insmod /apple_dma.ko
+insmod /apple_dma.ko premap=off
 check "the disk is found" wait_for 15 test -b $disk
 echo "$bdf" >$nvme/unbind
 set -- "$(stat_of maps)"

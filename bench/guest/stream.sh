@@ -21,7 +21,7 @@ measure()
 		"bounced=${was:+$(($(stat_of bounced) - was))}"
 }
 
-insmod /apple_dma.ko $(param module | tr , ' ')
+insmod /apple_dma.ko premap=off $(param module | tr , ' ')
 check "the disk is found" wait_for 15 test -b $disk
 blockdev --setra 1024 $disk 2>/dev/null || echo 512 >/sys/block/nvme0n1/queue/read_ahead_kb
 lap=0

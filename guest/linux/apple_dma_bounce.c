@@ -113,7 +113,8 @@ void adma_bounce_start(struct adma_function *fn)
 	struct adma_bounce *b = &fn->bounce;
 	u64 bytes = wanted_bytes(fn), had = 0;
 
-	if (!fn->claimed || bytes < CHUNK_MIN)
+	/* A policy of its own knows nothing of copies. */
+	if (!fn->claimed || !fn->table.by_index || bytes < CHUNK_MIN)
 		return;
 	mutex_lock(&bounce_lock);
 	b->chunks = kvcalloc(DIV_ROUND_UP_ULL(bytes, CHUNK_MIN), sizeof(*b->chunks), GFP_KERNEL);

@@ -241,7 +241,7 @@ void adma_coherent_start(struct adma_function *fn)
 	struct adma_coherent *pool = &fn->coherent;
 	u64 bytes = min_t(u64, CHUNK_BYTES, fn->bytes_max / 16);
 
-	if (!fn->claimed || fn->table.index.strict || bytes < CHUNK_MIN || bytes < PAGE_SIZE)
+	if (!fn->claimed || !fn->table.by_index || fn->table.index.strict || bytes < CHUNK_MIN || bytes < PAGE_SIZE)
 		return;
 	pool->order = ilog2(bytes) - PAGE_SHIFT;
 	pool->there = true;

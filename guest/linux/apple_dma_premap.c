@@ -378,7 +378,7 @@ bool adma_premap_start(struct adma_function *fn)
 	if (!adma_premap_stop(fn))
 		return false;
 	/* In strict mode the device reaches what it was given, and nothing else. */
-	if (!READ_ONCE(premap) || !fn->claimed || fn->table.index.strict)
+	if (!READ_ONCE(premap) || !fn->claimed || !fn->table.by_index || fn->table.index.strict)
 		return false;
 	/* The firmware translates as well, or there are others whose BARs could be used. */
 	if (dev->dma_range_map || adma_channel_read(&fn->companion->ch, ADMA_REG_FUNCTIONS) != 1)

@@ -71,6 +71,8 @@ mib=$(($(cat /sys/block/nvme0n1/size) / 2048))
 check "a request of any size can be copied: at most $(cat /sys/block/nvme0n1/queue/max_hw_sectors_kb) KiB" \
 	test "$(cat /sys/block/nvme0n1/queue/max_hw_sectors_kb)" -le $(($(stat_of bounce_size) / 4096))
 contents default
+# Requests that a copy is cheaper for than a mapping: what lies together in memory otherwise comes in larger ones.
+echo 16 >/sys/block/nvme0n1/queue/read_ahead_kb
 calls_of "default" scan
 with=$per_mille
 hardly_asked default
