@@ -24,4 +24,4 @@ done
 complaints | head -n 20 | sed 's/^/# /'
 check "the kernel has not complained" not complaints
 echo "$bdf" >$nvme/unbind
-check "without a driver nothing is mapped" test "$(stat_of live)" -eq 0 -a "$(stat_of bytes_mapped)" -eq 0
+check "without a driver nothing is mapped" test "$(stat_of live)" -eq 0 -a "$(stat_of bytes)" -eq 0
