@@ -6,7 +6,7 @@ e2e_module="apple_dma.premap=off apple_dma.backend=redirect"
 e2e_append="backend_is=redirect"
 
 guest_prefix="nvme: "
-MACSIM_DISK=$(new_disk) run_vm 150 6.12 nvme nvme
+MACSIM_DISK=$(new_disk) e2e_append="nvme.write_queues=2 backend_is=redirect" run_vm 150 6.12 nvme nvme
 check_machine
 check_file_system
 guest_prefix="every part: "
