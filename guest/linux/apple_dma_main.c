@@ -301,7 +301,7 @@ static int __init adma_init(void)
 {
 	int err;
 
-	adma_wq = alloc_workqueue("apple_dma", 0, 0);
+	adma_wq = alloc_workqueue("apple_dma", WQ_UNBOUND, 0);
 	if (!adma_wq)
 		return -ENOMEM;
 	debugfs_root = debugfs_create_dir("apple_dma", NULL);
