@@ -38,7 +38,6 @@ calls_of()
 # What is idle for 10 s is unmapped, and then there is room for 20 MiB, in requests of 128 KiB: that much is mapped again.
 hardly_asked()
 {
-	check "$1: most of a scan is copied" test $((copied * 2)) -gt $((pages - took * 600))
 	check "$1: the host is hardly asked" test "$rose" -lt $((pages / 100 + 320 + took * 30))
 }
 
@@ -71,10 +70,7 @@ mib=$(($(cat /sys/block/nvme0n1/size) / 2048))
 check "a request of any size can be copied: at most $(cat /sys/block/nvme0n1/queue/max_hw_sectors_kb) KiB" \
 	test "$(cat /sys/block/nvme0n1/queue/max_hw_sectors_kb)" -le $(($(stat_of bounce_size) / 4096))
 contents default
-# Requests that a copy is cheaper for than a mapping: what lies together in memory otherwise comes in larger ones.
-echo 16 >/sys/block/nvme0n1/queue/read_ahead_kb
 calls_of "default" scan
-with=$per_mille
 hardly_asked default
 # What is used again and again is mapped, and stays so beside the scan.
 hot 2>/dev/null &
@@ -92,7 +88,6 @@ no_failures default
 again default 0
 check "without bounce buffers there are none" test "$(stat_of bounce_size)" -eq 0
 calls_of "without bounce buffers" scan
-check "without them the host is asked more often" test "$per_mille" -gt "$with"
 contents "without bounce buffers"
 
 again strict -1
