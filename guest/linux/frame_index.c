@@ -1153,7 +1153,7 @@ static u32 widest(struct frame_index *fi, struct fi_cpu *cpu)
 
 	if (fi->strict || fi->limits.max_granule <= shift || READ_ONCE(fi->narrow) || fi->budget_frames < 32)
 		return 1;
-	block = 1u << min(fi->limits.max_granule - shift, ilog2(fi->budget_frames / 16));
+	block = 1u << min(fi->limits.max_granule - shift, (u32)ilog2(fi->budget_frames / 16));
 	/* What is idle makes room, unless it lies beside what is used: it does not when what is mapped ahead gets used. */
 	if (is_trusted(cpu))
 		mapped -= idle_frames(fi);
