@@ -7,37 +7,16 @@
  *
  * Rounds of all settings take turns; the median and the worst of 9 are shown.
  */
-#include "frame_index.h"
+#include "instant_host.h"
 
 #include <stdio.h>
 #include <time.h>
 
-#define SHIFT  14
 #define ROUNDS 9
 
-__thread u32 fi_thread;
 static struct frame_index fi;
-static u64 next_iova, pairs = 2000000;
+static u64 pairs = 2000000;
 static const u32 lives[] = {1024, 8192, 65536};
-
-static void run(void *host, struct fi_batch *b)
-{
-	(void)host;
-	for (u32 i = 0; i < b->nr_maps; i++) {
-		b->maps[i].iova = next_iova;
-		b->maps[i].handle = next_iova;
-		b->maps[i].err = 0;
-		next_iova += (u64)b->maps[i].frames << SHIFT;
-	}
-}
-
-static void wake(void *host, bool soon)
-{
-	(void)host;
-	(void)soon;
-}
-
-static const struct fi_host ops = {.run = run, .wake = wake};
 
 struct worker {
 	pthread_t thread;

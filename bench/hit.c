@@ -5,35 +5,12 @@
  *	hit insns LIVE PAIRS	only that: for whoever counts instructions, once with PAIRS and once without
  *	hit ns LIVE PAIRS	50th and 99th percentile of a pair in nanoseconds, over groups of 16: a clock is no finer
  */
-#include "frame_index.h"
+#include "instant_host.h"
 
 #include <stdio.h>
 #include <time.h>
 
-#define SHIFT 14
 #define GROUP 16
-
-__thread u32 fi_thread;
-static u64 next_iova;
-
-static void run(void *host, struct fi_batch *b)
-{
-	(void)host;
-	for (u32 i = 0; i < b->nr_maps; i++) {
-		b->maps[i].iova = next_iova;
-		b->maps[i].handle = next_iova;
-		b->maps[i].err = 0;
-		next_iova += (u64)b->maps[i].frames << SHIFT;
-	}
-}
-
-static void wake(void *host, bool soon)
-{
-	(void)host;
-	(void)soon;
-}
-
-static const struct fi_host ops = {.run = run, .wake = wake};
 
 static u64 now(void)
 {

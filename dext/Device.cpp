@@ -140,17 +140,17 @@ static void recover(Device *dev)
 	dev->resetting++;
 	dev->driver->retain();
 	dev->reset_queue->DispatchAsync(^{
-	  IOLockLock(dev->lock);
-	  if (!dev->stopping) {
-		  uint64_t left = device_quiesce(dev, QUIESCE_INTERRUPTS | QUIESCE_RESET);
+		IOLockLock(dev->lock);
+		if (!dev->stopping) {
+			uint64_t left = device_quiesce(dev, QUIESCE_INTERRUPTS | QUIESCE_RESET);
 
-		  DEVICE_LOG(dev, "reset after its owner, %llu mappings completed", (unsigned long long)left);
-	  }
-	  dev->resetting--;
-	  if (!dev->stopping)
-		  publish(dev, false);
-	  IOLockUnlock(dev->lock);
-	  dev->driver->release();
+			DEVICE_LOG(dev, "reset after its owner, %llu mappings completed", (unsigned long long)left);
+		}
+		dev->resetting--;
+		if (!dev->stopping)
+			publish(dev, false);
+		IOLockUnlock(dev->lock);
+		dev->driver->release();
 	});
 }
 

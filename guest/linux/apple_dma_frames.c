@@ -63,12 +63,6 @@ static LIST_HEAD(tables);
 
 /* The host */
 
-static bool is_stale(int err)
-{
-	/* Any other failure says that the host does not have it (any more). */
-	return err == -EAGAIN || err == -EIO || err == -ETIMEDOUT;
-}
-
 static void add_drop(struct adma_call *call, u32 function, const struct fi_drop *drop)
 {
 	struct adma_unmap_req *req = adma_call_add(call, ADMA_OP_UNMAP, sizeof(*req), function);
@@ -131,7 +125,7 @@ static void table_run(void *host, struct fi_batch *batch)
 
 		trace_adma_unmap(t->fn->pdev, drop->handle, err);
 		gone |= err == -ENODEV;
-		drop->err = is_stale(err) ? -EAGAIN : err;
+		drop->err = adma_may_be_mapped(err) ? -EAGAIN : err;
 		at += sizeof(struct adma_unmap_req);
 	}
 	for (i = 0; i < batch->nr_maps; i++) {

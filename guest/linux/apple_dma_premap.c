@@ -180,8 +180,7 @@ static bool unmap_piece(struct adma_function *fn, struct piece *piece)
 		req->handle = cpu_to_le64(piece->handle);
 		err = adma_call_only(&call, &req->req);
 		adma_call_end(&call);
-		/* Any other failure says that the host does not have it (any more). */
-		if (err != -EAGAIN && err != -EIO) {
+		if (!adma_may_be_mapped(err)) {
 			piece->handle = 0;
 			break;
 		}

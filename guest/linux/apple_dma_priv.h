@@ -109,6 +109,12 @@ int adma_call_result(struct adma_call *call, unsigned int nr, const struct adma_
 int adma_call_only(struct adma_call *call, const struct adma_req *req);
 void adma_call_end(struct adma_call *call) __releases(call->slot->lock);
 
+/* After an unmap with that result.  Any other failure says that the host does not have it (any more). */
+static inline bool adma_may_be_mapped(int err)
+{
+	return err == -EAGAIN || err == -EIO || err == -ETIMEDOUT;
+}
+
 /* apple_dma_frames.c: which guest memory is mapped where. */
 
 #define ADMA_BATCH	FI_MAX_MAPS	/* entries of a list that are asked for together */

@@ -262,29 +262,25 @@ static void our_dmam_free_coherent(struct device *dev, size_t size, void *cpu_ad
 static void our___dma_sync_single_for_cpu(struct device *dev, dma_addr_t addr, size_t size,
 					  enum dma_data_direction dir)
 {
-	if (adma_ops.sync_single_for_cpu)
-		adma_ops.sync_single_for_cpu(dev, addr, size, dir);
+	adma_ops.sync_single_for_cpu(dev, addr, size, dir);
 }
 
 static void our___dma_sync_single_for_device(struct device *dev, dma_addr_t addr, size_t size,
 					     enum dma_data_direction dir)
 {
-	if (adma_ops.sync_single_for_device)
-		adma_ops.sync_single_for_device(dev, addr, size, dir);
+	adma_ops.sync_single_for_device(dev, addr, size, dir);
 }
 
 static void our___dma_sync_sg_for_cpu(struct device *dev, struct scatterlist *sgl, int nents,
 				      enum dma_data_direction dir)
 {
-	if (adma_ops.sync_sg_for_cpu)
-		adma_ops.sync_sg_for_cpu(dev, sgl, nents, dir);
+	adma_ops.sync_sg_for_cpu(dev, sgl, nents, dir);
 }
 
 static void our___dma_sync_sg_for_device(struct device *dev, struct scatterlist *sgl, int nents,
 					 enum dma_data_direction dir)
 {
-	if (adma_ops.sync_sg_for_device)
-		adma_ops.sync_sg_for_device(dev, sgl, nents, dir);
+	adma_ops.sync_sg_for_device(dev, sgl, nents, dir);
 }
 
 static bool our___dma_need_sync(struct device *dev, dma_addr_t addr)
@@ -310,9 +306,8 @@ static int our_dma_set_mask(struct device *dev, u64 mask)
 	if (!dev->dma_mask || !adma_ops.dma_supported(dev, mask))
 		return -EIO;
 	*dev->dma_mask = mask;
-	/* As the kernel decides for operations: without any of them there is nothing to synchronise. */
-	adma_set_skip_sync(dev, !adma_ops.sync_single_for_cpu && !adma_ops.sync_single_for_device &&
-				!adma_ops.sync_sg_for_cpu && !adma_ops.sync_sg_for_device);
+	/* As the kernel decides for operations that synchronise. */
+	adma_set_skip_sync(dev, false);
 	return 0;
 }
 

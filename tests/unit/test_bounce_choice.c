@@ -144,6 +144,26 @@ static void a_wide_budget_is_used(void **state)
 	assert_int_equal(host.maps, BUDGET / 2 - 8);
 }
 
+/* As much is idle as is kept: what comes once is copied, though half of the budget is free, until that is forgotten. */
+static void what_is_idle_counts(void **state)
+{
+	struct held held;
+
+	(void)state;
+	for (uint32_t frame = 0; frame <= BUDGET / 2; frame++) {
+		request(frame * 4, PAGE_BYTES, &held);
+		assert_int_not_equal(held.bytes, 0);
+		done(&held);
+	}
+	request(4000, PAGE_BYTES, &held);
+	assert_int_equal(held.bytes, 0);
+	for (uint32_t i = 0; i < 12; i++)
+		fi_work(&fi, true);
+	request(4400, PAGE_BYTES, &held);
+	assert_int_not_equal(held.bytes, 0);
+	done(&held);
+}
+
 /* Most of the budget is in use for good: what comes once is copied, what comes again gets the rest of it. */
 static void a_second_touch_is_mapped(void **state)
 {
@@ -221,6 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_scan_costs_nothing_and_spares_the_hot_set, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_wide_budget_is_used, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_idle_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_second_touch_is_mapped, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_host_without_room_is_left_alone, setup, teardown),
 	};
