@@ -14,13 +14,19 @@ import os
 import statistics
 import sys
 
+import bounds
+
 MIB = 1 << 20
 BUDGET = 1536 * MIB
 MAPPINGS = 65536
-CALL, EXIT = 30e-6, 4e-6  # seconds that a host call and an exit are taken to cost where time is derived
+FRAME = 16 << 10
+# Where time is derived: seconds that a host call and an exit are taken to cost, and bytes a second that a processor copies.
+# The latter is what the goals were set with: their 0.14 core-s per GiB of copying is 1 GiB at this rate.
+CALL, EXIT, COPY = 30e-6, 4e-6, 7.6e9
 GPU_SG = ("gpu-t1-sg", "gpu-8-sg", "gpu-t2-sg")
 GPU_PAGES = ("gpu-t1-pages", "gpu-8-pages", "gpu-t2-pages")
 OVER = ("stream-run4k", "stream-run16k", "stream-run64k", "stream-run512k", "stream-run2m", "stream-1m-run32k")
+LENGTHS = (4, 16, 64, 256)  # of the scatter lists of GPU traces, in pages
 
 
 class Missing(Exception):
@@ -49,7 +55,7 @@ class Results:
             raise Missing(f"trace {trace} was not replayed") from None
 
     def rows(self, policy):
-        rows = {k: v for k, v in self.replay.items() if k[2] == policy and not k[3]}
+        rows = {k: v for k, v in self.replay.items() if k[2] == policy and not k[3] and k[1] != "start"}
         if not rows:
             raise Missing(f"no trace was replayed under {policy}")
         return rows
@@ -88,8 +94,23 @@ def calls(row, per="buffers"):
 
 
 def core_seconds(row):
-    """Per GiB: host calls and exits alone."""
-    return ((row["maps"] + row["unmaps"]) * CALL + row["exits"] * EXIT) / (row["bytes"] / (1 << 30))
+    """Per GiB: asking the host, and copying."""
+    gib = row["bytes"] / (1 << 30)
+    return ((row["maps"] + row["unmaps"]) * CALL + row["exits"] * EXIT) / gib, row["copied_bytes"] / COPY / gib
+
+
+def small(r, trace, policy="default", phase="cold"):
+    """Maps and buffers of all scatter lists of 4 KiB buffers."""
+    rows = [r.row(trace, phase, policy, f"small{n}") for n in LENGTHS]
+    return sum(x["maps"] for x in rows), sum(x["buffers"] for x in rows)
+
+
+def page_at_a_time(r, trace, density):
+    """Of a GPU trace under default: its blocks of 256 KiB, frames and mappings for them, and for everything else."""
+    row, mine, large = (r.row(trace, "cold", label=x) for x in ("", "small", "large"))
+    other_frames, other_mappings = large["bytes"] / FRAME, row["mappings_peak"] - mine["maps"]
+    return (mine["buffers"] / density, (row["mapped_peak"] - row["pooled_peak"]) / FRAME - other_frames, mine["maps"],
+            other_frames, other_mappings)
 
 
 # What each goal measures: (value, text).  The judge compares the value with the threshold.
@@ -166,19 +187,29 @@ def g3_scaling(r):
 
 
 def g4(r):
-    value = max(r.row(t, "cold")["mappings_peak"] for t in GPU_SG)
-    pages = r.row("gpu-t1-pages", "cold")["mappings_peak"]
-    return value, f"{value:.0f} with scatter lists (page at a time: {pages:.0f})"
+    value, trace = max((r.row(t, "cold")["mappings_peak"], t) for t in GPU_SG)
+    return value, f"{value:.0f} at most, {trace}"
 
 
 def g4_pages(r):
-    value = r.row("gpu-t1-pages", "cold")["mappings_peak"]
-    return value, f"{value:.0f} page at a time"
+    blocks, _, maps, other_frames, others = page_at_a_time(r, "gpu-t1-pages", 4)
+    least = others + blocks * bounds.fewest_mappings(4, (BUDGET / FRAME - other_frames) / blocks)
+    return least / (maps + others), f"{maps + others:.0f}; no policy that answers at once makes fewer than {least:.0f}"
 
 
 def g5(r):
-    value, trace = max((r.row(t, "cold")["mapped_peak"] / r.row(t, "cold")["ideal_peak"], t) for t in GPU_SG + GPU_PAGES)
-    return value, f"{value:.3f} at most, {trace}"
+    value, trace = max(((row["mapped_peak"] - row["pooled_peak"]) / row["ideal_peak"], t)
+                       for t in GPU_SG + ("gpu-t1-pages", "gpu-8-pages") for row in [r.row(t, "cold")])
+    return value, f"{value:.3f} at most, {trace}; pools ({r.row(trace, 'cold')['pooled_peak'] / MIB:.0f} MiB) on top"
+
+
+def g5_dense(r):
+    blocks, frames, maps, _, _ = page_at_a_time(r, "gpu-t2-pages", 16)
+    least = blocks * bounds.fewest_frames(16, maps / blocks)
+    ratio = (r.row("gpu-t2-pages", "cold")["mapped_peak"] - r.row("gpu-t2-pages", "cold")["pooled_peak"]) / \
+        r.row("gpu-t2-pages", "cold")["ideal_peak"]
+    return least / frames, f"{frames / blocks:.2f} frames of a block for {maps / blocks:.2f} mappings; " \
+        f"no policy that answers at once does with fewer than {least / blocks:.2f} ({ratio:.3f} of the least possible in all)"
 
 
 def g5_refused(r):
@@ -186,21 +217,31 @@ def g5_refused(r):
     return value, f"{value:.0f} requests refused"
 
 
+def held(r, trace):
+    row = r.row(trace, "all")
+    mib = (row["live_at_refusal"] or row["live_peak"]) / MIB
+    return mib, f"{mib:.0f} MiB before the first refusal, {row['mappings_peak']:.0f} mappings"
+
+
 def g6(r):
-    row = r.row("capacity-4", "all")
-    live = (row["live_at_refusal"] or row["live_peak"]) / MIB
-    return live, f"{live:.0f} MiB before the first refusal, {row['mappings_peak']:.0f} mappings"
+    return held(r, "capacity-4-sg")
+
+
+def g6_pages(r):
+    value, text = held(r, "capacity-4")
+    most = bounds.most_blocks(4, MAPPINGS, BUDGET / FRAME) * 4 * 4096 / MIB
+    return value / most, f"{text}; no policy that answers at once holds more than {most:.0f} MiB"
 
 
 def g6_full(r):
-    row = r.row("capacity-full", "all")
-    live = (row["live_at_refusal"] or row["live_peak"]) / MIB
-    return live, f"{live:.0f} MiB before the first refusal, {row['mappings_peak']:.0f} mappings"
+    return held(r, "capacity-full")
 
 
 def g7(r):
-    value, trace = max((r.row(t, "cold", label="small")["maps"] / r.row(t, "cold", label="small")["buffers"], t) for t in GPU_SG)
-    return value, f"{value:.3f} calls per buffer, {trace}"
+    value, trace = max((maps / buffers, t) for t in GPU_SG for maps, buffers in [small(r, t)])
+    by_length = ", ".join(f"{row['maps'] / max(row['buffers'], 1):.3f} in lists of {n}"
+                          for n in LENGTHS for row in [r.row(trace, "cold", label=f"small{n}")])
+    return value, f"{value:.3f} calls per buffer, {trace}; {by_length}"
 
 
 def g7b_dense(r):
@@ -214,8 +255,21 @@ def g7b_sparse(r):
 
 
 def g8(r):
-    value, trace = max((core_seconds(r.row(t, "steady")), t) for t in OVER)
-    return value, f"{value:.2f} by mapping alone, derived with {CALL * 1e6:.0f} us a call and {EXIT * 1e6:.0f} us an exit, {trace}"
+    asking, copying, trace = max(((*core_seconds(r.row(t, "steady")), t) for t in OVER), key=lambda x: x[0] + x[1])
+    return asking + copying, f"{asking + copying:.2f}, of which {copying:.2f} copying, {trace}; derived with " \
+        f"{CALL * 1e6:.0f} us a call, {EXIT * 1e6:.0f} us an exit, {COPY / 1e9:.1f} GB/s"
+
+
+def g8_written(r):
+    asking, copying = core_seconds(r.row("stream-to-run16k", "steady"))
+    return asking + copying, f"{asking + copying:.2f}, of which {copying:.2f} copying"
+
+
+def g8_best(r):
+    value, trace = max((sum(core_seconds(r.row(t, "steady"))) /
+                        min(sum(core_seconds(r.row(t, "steady", p))) for p in ("index", "bounce-only")), t)
+                       for t in OVER + ("stream-to-run16k",))
+    return value, f"{value:.2f} at most, {trace}"
 
 
 def g8_guest(r):
@@ -232,12 +286,12 @@ def per_page(row):
 
 
 def g9(r):
-    value, trace = max((per_page(r.row(t, "steady")), t) for t in OVER)
+    value, trace = max((per_page(r.row(t, "steady", "index")), t) for t in OVER)
     return value, f"{value:.4f} calls per page, {trace}"
 
 
 def g9_large(r):
-    value, trace = max((per_page(r.row(t, "steady")), t) for t in ("stream-1m-run32k", "stream-run2m"))
+    value, trace = max((per_page(r.row(t, "steady", "index")), t) for t in ("stream-1m-run32k", "stream-run2m"))
     return value, f"{value:.4f} calls per page, {trace}"
 
 
@@ -255,20 +309,25 @@ def g11(r):
 def g11_replay(r):
     row = r.row("coherent", "steady")
     value = row["maps"] + row["unmaps"]
-    return value, f"{value:.0f} calls by the frame index alone, over {row['requests']:.0f} allocations"
+    return value, f"{value:.0f} calls, over {row['requests']:.0f} allocations of {row['live_peak'] / MIB:.1f} MiB at most"
+
+
+def mapping(r):
+    """Streams that are mapped, by what ships or because nothing is copied, and that evict."""
+    return [(t, p) for t in OVER for p in ("default", "index") if r.row(t, "steady", p)["unmaps"] >= 1000]
 
 
 def g12(r):
-    rows = [(r.row(t, "steady", label="-"), r.row(t, "steady"), t) for t in OVER]
-    value, everything, trace = max((mine["exits"] / max(mine["missed"], 1), total["exits"] / max(total["missed"], 1), t)
-                                   for mine, total, t in rows)
-    return value, f"{value:.3f} exits per miss ({everything:.3f} with the background's), {trace}"
+    value, everything, trace, policy = max((mine["exits"] / max(mine["missed"], 1), total["exits"] / max(total["missed"], 1), t, p)
+                                           for t, p in mapping(r)
+                                           for mine, total in [(r.row(t, "steady", p, "-"), r.row(t, "steady", p))])
+    return value, f"{value:.3f} exits per miss ({everything:.3f} with the background's), {trace}, {policy}"
 
 
 def g12_batch(r):
-    rows = [(r.row(t, "steady")["unmaps"] / max(r.row(t, "steady")["drop_exits"], 1), t) for t in OVER]
-    value, trace = min(rows)
-    return value, f"{value:.1f} evictions per doorbell that carries any, {trace}"
+    value, trace, policy = min((row["unmaps"] / max(row["drop_exits"], 1), t, p)
+                               for t, p in mapping(r) for row in [r.row(t, "steady", p)])
+    return value, f"{value:.1f} evictions per doorbell that carries any, {trace}, {policy}"
 
 
 def g13_strict(r):
@@ -316,22 +375,26 @@ GOALS = [
     ("G3", "hit, growth from 1,024 to 65,536 frames", AT_MOST, 1.5, g3_growth),
     ("G3", "hit, instructions", AT_MOST, 250, g3_insns),
     ("G3", "hits of 4 processors, of linear", AT_LEAST, 0.8, g3_scaling),
-    ("G4", "GPU: mappings at peak, scatter lists", AT_MOST, 3277, g4),
-    ("G4", "GPU: mappings at peak, page at a time", AT_MOST, 3277, g4_pages),
+    ("G4", "GPU, scatter lists: mappings at peak", AT_MOST, 3277, g4),
+    ("G4", "GPU, page at a time, 4 per 256 KiB: fewest possible mappings to those made", AT_LEAST, 0.9, g4_pages),
     ("G5", "GPU: mapped bytes to the least possible", AT_MOST, 1.05, g5),
+    ("G5", "GPU, page at a time, 16 per 256 KiB: least bytes for as few mappings to those mapped", AT_LEAST, 0.9, g5_dense),
     ("G5", "GPU: refused requests", AT_MOST, 0, g5_refused),
-    ("G6", "4 KiB data in 1.5 GiB, 4 per 256 KiB: MiB", AT_LEAST, 380, g6),
+    ("G6", "4 KiB data in 1.5 GiB, 4 per 256 KiB, scatter lists: MiB", AT_LEAST, 380, g6),
+    ("G6", "the same page at a time: to the most possible", AT_LEAST, 0.9, g6_pages),
     ("G6", "4 KiB data in 1.5 GiB, frames full: MiB", AT_LEAST, 1.4 * 1024, g6_full),
     ("G7", "GPU cold, scatter lists: calls per buffer", AT_MOST, 0.05, g7),
     ("G7b", "GPU cold, page at a time, 16 per 256 KiB", AT_MOST, 0.30, g7b_dense),
     ("G7b", "GPU cold, page at a time, 4 per 256 KiB", AT_MOST, 0.95, g7b_sparse),
-    ("G8", "stream over the budget: core-s per GiB", AT_MOST, 0.18, g8),
+    ("G8", "stream over the budget, read: core-s per GiB", AT_MOST, 0.18, g8),
+    ("G8", "the same, written", AT_MOST, 0.18, g8_written),
+    ("G8", "either, to the better of copying all and mapping all", AT_MOST, 1.1, g8_best),
     ("G8", "the same, in a guest", AT_MOST, 0.18, g8_guest),
-    ("G9", "stream over the budget: calls per 4 KiB page", AT_MOST, 0.0625, g9),
+    ("G9", "stream over the budget, mapped: calls per 4 KiB page", AT_MOST, 0.0625, g9),
     ("G9", "the same, 1 MiB requests or 2 MiB runs", AT_MOST, 0.008, g9_large),
     ("G10", "NIC, sending: calls per fragment", AT_MOST, 0.01, g10),
     ("G11", "coherent memory: calls after the first round", AT_MOST, 0, g11),
-    ("G11", "the same without pools", AT_MOST, 0, g11_replay),
+    ("G11", "the same, replayed", AT_MOST, 0, g11_replay),
     ("G12", "exits per miss", AT_MOST, 1.0, g12),
     ("G12", "evictions per doorbell", AT_LEAST, 32, g12_batch),
     ("G13", "strict: bytes mapped and unused", AT_MOST, 0, g13_strict),

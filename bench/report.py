@@ -11,8 +11,8 @@ import sys
 
 import goals
 
-POLICIES = ("identity", "naive", "window", "strict", "default", "viommu-strict", "viommu-lazy")
-COLOURS = {"identity": "#999999", "naive": "#d95f02", "window": "#7570b3", "strict": "#66a61e", "default": "#1b9e77",
+POLICIES = ("identity", "naive", "window", "strict", "index", "default", "viommu-strict", "viommu-lazy")
+COLOURS = {"identity": "#999999", "naive": "#d95f02", "window": "#7570b3", "strict": "#66a61e", "index": "#a6761d", "default": "#1b9e77",
            "viommu-strict": "#e7298a", "viommu-lazy": "#e6ab02"}
 MIB = 1 << 20
 
@@ -97,12 +97,12 @@ def replay_tables(results, out):
             if not row:
                 cells.append("does not fit")
                 continue
-            over = row["mapped_peak"] / row["ideal_peak"] if row["ideal_peak"] else 0
+            over = (row["mapped_peak"] - row["pooled_peak"]) / row["ideal_peak"] if row["ideal_peak"] else 0
             cells.append(f"{row['mappings_peak']:.0f} / {row['mapped_peak'] / MIB:.0f}" + (f" / {over:.2f}" if over else "") +
                          (f", refuses {100 * row['refused'] / row['requests']:.0f} %" if row["refused"] else ""))
         rows.append(cells)
-    out.append("Mappings at most / mapped MiB at most / mapped to the least possible (what drivers use, in 16 KiB frames), "
-               "while it is cold:\n")
+    out.append("Mappings at most / mapped MiB at most / mapped, but for pools, to the least possible (what drivers use, in 16 KiB "
+               "frames), while it is cold:\n")
     out.append(table(["trace", "phase"] + list(POLICIES), rows))
     rows = []
     for t in names:
@@ -113,9 +113,40 @@ def replay_tables(results, out):
             cells.append(f"{row['exposed_avg'] / MIB:.0f} / {row['exposed_peak'] / MIB:.0f} / {row['idle_age_s']:.1f}" if row else "")
         rows.append(cells)
     out.append("The price of caching. Memory that the device can reach and no driver uses, MiB on average / at most / "
-               "longest time a mapping was wholly idle, s:\n")
+               "longest time a mapping was wholly idle, s. Pools are not in it (default: bounce buffers of 64 MiB and a chunk or two of "
+               "2 MiB for allocations; strict: bounce buffers):\n")
     out.append(table(["trace", "window", "strict", "default"], rows))
+    stream_cost_table(results, out)
+    list_table(results, out)
     return values
+
+
+def stream_cost_table(results, out):
+    """What is mapped and what is copied."""
+    rows = []
+    for t in (t for t in traces(results) if t.startswith("stream")):
+        for p in ("index", "bounce-only", "default"):
+            row = results.replay.get((t, "steady", p, ""))
+            if not row:
+                continue
+            asking, copying = goals.core_seconds(row)
+            rows.append([t, p, f"{goals.per_page(row):.4f}", f"{100 * row['bounced_bytes'] / row['bytes']:.0f} %",
+                         f"{row['copied_bytes'] / row['bytes']:.2f}", f"{asking:.3f} + {copying:.3f} = {asking + copying:.3f}"])
+    out.append(f"Streams: mapped (index), copied, and what default makes of it. Core-s per GiB are derived, asking and copying, "
+               f"with {goals.CALL * 1e6:.0f} us a host call, {goals.EXIT * 1e6:.0f} us an exit and {goals.COPY / 1e9:.1f} GB/s copied:\n")
+    out.append(table(["trace", "policy", "host calls per 4 KiB", "of the bytes in copies", "copied per byte", "core-s per GiB"], rows))
+
+
+def list_table(results, out):
+    rows = []
+    for t in goals.GPU_SG:
+        cells = [t]
+        for n in goals.LENGTHS:
+            row = results.replay.get((t, "cold", "default", f"small{n}"))
+            cells.append(f"{row['maps'] / row['buffers']:.3f} ({row['buffers']:.0f})" if row and row["buffers"] else "")
+        rows.append(cells)
+    out.append("Short scatter lists are dearer. Host calls per 4 KiB buffer in lists of so many, default, cold (how many buffers):\n")
+    out.append(table(["trace"] + [str(n) for n in goals.LENGTHS], rows))
 
 
 def random_tables(results, out):

@@ -3,7 +3,7 @@
 
 BENCH := $(B)/bench
 BENCH_KERNEL := 6.12
-BENCH_REPLAY_SRCS := $(wildcard bench/replay/*.c) guest/linux/frame_index.c
+BENCH_REPLAY_SRCS := $(wildcard bench/replay/*.c) $(addprefix guest/linux/,frame_index.c bounce_pool.c bounce_choice.c)
 BENCH_REPLAY_OBJS := $(BENCH_REPLAY_SRCS:%.c=$(B)/%.o)
 # Rooms that come later have the same lists, too late for this one.
 BENCH_MODULE_SRCS := $(filter-out %/apple_dma_policies.c,$(wildcard guest/linux/*.[ch])) guest/linux/Kbuild

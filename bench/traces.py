@@ -110,7 +110,7 @@ def merged(pages):
     return pieces
 
 
-def stream(t, run, io, working_set):
+def stream(t, run, io, working_set, direction="from"):
     """The page cache, read in turn: `working_set` bytes in physical runs of `run`, in requests of `io` bytes."""
     runs = [t.mem.run(run) for _ in range(working_set // run)]
     pages = [(at + o, min(run, io)) for at in runs for o in range(0, run, min(run, io))]
@@ -123,7 +123,7 @@ def stream(t, run, io, working_set):
             t.ns += io // 3  # 3 GB/s
             if len(flight) == 16:
                 t.unmap(flight.pop(0), "hardirq")
-            flight.append(t.map(merged(pages[at:at + per]), "from"))
+            flight.append(t.map(merged(pages[at:at + per]), direction))
             at = (at + per) % len(pages)
     while flight:
         t.unmap(flight.pop(0), "hardirq")
@@ -177,53 +177,63 @@ def larger(t, total):
     return pieces
 
 
+LIST_LENGTHS = (4, 16, 64, 256)
+
+
+def objects(t, pages):
+    """Lists of pages that are mapped together, in requests of one of LIST_LENGTHS; the last is what is left."""
+    at = 0
+    while at < len(pages):
+        n = t.rng.choice(LIST_LENGTHS)
+        yield pages[at:at + n], f"small{n}"
+        at += n
+
+
 def gpu(t, buffers, density, large, sg):
     """A game's working set: mapped while it loads, used for a while, then a tenth is replaced over and over."""
     small = clusters(t, buffers, density)
     big = larger(t, large)
+    requests = list(objects(t, small)) if sg else [([page], "small") for page in small]
     held = []
 
-    def load(pages):
-        if sg:
-            # An object of many pages is one request.
-            at = 0
-            while at < len(pages):
-                n = t.rng.choice((4, 16, 64, 256))
-                held.append((t.map(pages[at:at + n], label="small"), pages[at:at + n]))
-                at += n
-        else:
-            for p in pages:
-                held.append((t.map([p], label="small"), [p]))
+    def load(pages, label):
+        held.append((t.map(pages, label=label), pages, label))
 
     t.phase("cold")
-    # Neither is loaded before the other.
-    share = max(len(small) // max(len(big), 1), 1)
+    # Neither is loaded before the other: as soon as a large buffer's share of the small ones is there, so is it.
+    loaded, at = 0, 0
     for i, b in enumerate(big):
-        load(small[i * share:(i + 1) * share])
+        while at < len(requests) and loaded < len(small) * i // len(big):
+            load(*requests[at])
+            loaded += len(requests[at][0])
+            at += 1
         t.map([b], label="large")
         t.ns += 50 * US
-    load(small[len(big) * share:])
+    for request in requests[at:]:
+        load(*request)
     t.ns += 2 * SECOND
     t.phase("steady")
     for _ in range(scaled(t, 5, 2)):
         for _ in range(len(held) // 10):
             i = t.rng.randrange(len(held))
-            request, pages = held[i]
+            request, pages, label = held[i]
             t.unmap(request)
-            held[i] = (t.map(pages, label="small"), pages)
+            held[i] = (t.map(pages, label=label), pages, label)
             t.ns += 20 * US
         t.ns += SECOND
 
 
-def capacity(t, density):
-    """4 KiB buffers, `density` in each 256 KiB (64: all of it), page at a time, until long after nothing fits."""
+def capacity(t, density, sg=False):
+    """4 KiB buffers, `density` in each 256 KiB (64: all of it), until long after nothing fits."""
     full = density * PAGE == WINDOW
-    for _ in range(1600 * MIB // WINDOW if full else 420 * MIB // PAGE // density):
-        block = t.mem.run(WINDOW)
-        where = range(WINDOW // PAGE) if full else t.rng.sample(range(WINDOW // PAGE), density)
-        for p in where:
-            t.map([(block + PAGE * p, PAGE)])
-        t.ns += 5 * US
+    blocks = 1600 * MIB // WINDOW if full else 420 * MIB // PAGE // density
+    if full:
+        pages = [(block + PAGE * p, PAGE) for block in (t.mem.run(WINDOW) for _ in range(blocks)) for p in range(WINDOW // PAGE)]
+    else:
+        pages = clusters(t, blocks * density, density)
+    for request, _ in objects(t, pages) if sg else (([page], None) for page in pages):
+        t.map(request)
+        t.ns += len(request) * US
 
 
 def model_load(t):
@@ -271,17 +281,17 @@ def soak(t):
         start = t.ns
         requests = []
         for _ in range(160):
-            requests.append((cold[scan], "scan"))
+            requests.append((cold[scan], "from", "scan"))
             scan = (scan + 1) % len(cold)
-        requests += [([(t.rng.choice(hot), PAGE)], "hot") for _ in range(120)]
-        requests += [([(t.rng.choice(chunks) + 1448 * t.rng.randrange(22), 1448)], "nic") for _ in range(120)]
+        requests += [([(t.rng.choice(hot), PAGE)], "from", "hot") for _ in range(120)]
+        requests += [([(t.rng.choice(chunks) + 1448 * t.rng.randrange(22), 1448)], "to", "nic") for _ in range(120)]
         t.rng.shuffle(requests)
         flight = []
-        for pieces, label in requests:
+        for pieces, direction, label in requests:
             t.ns += 2 * MS
             if len(flight) == 16:
                 t.unmap(flight.pop(0), "hardirq")
-            flight.append(t.map(pieces, label=label))
+            flight.append(t.map(pieces, direction, label=label))
         for request in flight:
             t.unmap(request, "hardirq")
         for _ in range(8):
@@ -306,6 +316,7 @@ TRACES = {
     "stream-run64k": lambda t: stream(t, 64 * KIB, 128 * KIB, over(t)),
     "stream-run512k": lambda t: stream(t, 512 * KIB, 128 * KIB, over(t)),
     "stream-run2m": lambda t: stream(t, 2 * MIB, 128 * KIB, over(t)),
+    "stream-to-run16k": lambda t: stream(t, 16 * KIB, 128 * KIB, over(t), "to"),
     "stream-1m-run32k": lambda t: stream(t, 32 * KIB, MIB, over(t)),
     "nic": nic,
     "gpu-t1-sg": lambda t: gpu(t, scaled(t, 65536, 65536), 4, 512 * MIB, True),
@@ -315,6 +326,7 @@ TRACES = {
     "gpu-8-sg": lambda t: gpu(t, 40000, 8, 600 * MIB, True),
     "gpu-8-pages": lambda t: gpu(t, 40000, 8, 600 * MIB, False),
     "capacity-4": lambda t: capacity(t, 4),
+    "capacity-4-sg": lambda t: capacity(t, 4, True),
     "capacity-full": lambda t: capacity(t, 64),
     "model-load": model_load,
     "coherent": coherent,

@@ -17,6 +17,12 @@ static void *zeroed(size_t n, size_t size)
 	return p;
 }
 
+/* From ram_first on. */
+static uint32_t frames_known(const struct host *h)
+{
+	return h->own_first + HOST_OWN - h->ram_first;
+}
+
 void host_init(struct host *h, uint64_t budget, uint32_t mappings_max, uint64_t ram_base, uint64_t ram_bytes)
 {
 	memset(h, 0, sizeof(*h));
@@ -24,12 +30,13 @@ void host_init(struct host *h, uint64_t budget, uint32_t mappings_max, uint64_t 
 	h->mappings_max = mappings_max;
 	h->ram_first = ram_base >> HOST_SHIFT;
 	h->ram_frames = (ram_base + ram_bytes + HOST_FRAME - 1 - ((uint64_t)h->ram_first << HOST_SHIFT)) >> HOST_SHIFT;
+	h->own_first = (h->ram_first + h->ram_frames + 127) & ~127u;
 	h->frame_at = zeroed(h->window, sizeof(*h->frame_at));
 	h->mapping_at = zeroed(h->window, sizeof(*h->mapping_at));
 	h->used = zeroed(h->window / 64 + 1, sizeof(*h->used));
 	h->mapping = zeroed(mappings_max, sizeof(*h->mapping));
-	h->refs = zeroed(h->ram_frames, sizeof(*h->refs));
-	h->times_mapped = zeroed(h->ram_frames, sizeof(*h->times_mapped));
+	h->refs = zeroed(frames_known(h), sizeof(*h->refs));
+	h->times_mapped = zeroed(frames_known(h), sizeof(*h->times_mapped));
 	h->free = HOST_NONE;
 	for (uint32_t i = mappings_max; i--;) {
 		h->mapping[i].base = h->free;
@@ -94,7 +101,9 @@ static void expose(struct host *h, uint32_t ram, int by)
 	bool was = h->times_mapped[ram];
 
 	h->times_mapped[ram] += by;
-	if (!h->refs[ram] && was != !!h->times_mapped[ram])
+	if (ram >= h->ram_frames)
+		h->pooled += by;
+	else if (!h->refs[ram] && was != !!h->times_mapped[ram])
 		h->exposed += by;
 }
 
@@ -104,8 +113,8 @@ int host_map(struct host *h, const struct host_range *ranges, uint32_t nr, uint3
 	struct host_mapping *m;
 
 	for (uint32_t i = 0; i < nr; i++) {
-		if (ranges[i].frame < h->ram_first || ranges[i].frame - h->ram_first >= h->ram_frames ||
-		    ranges[i].frames > h->ram_frames - (ranges[i].frame - h->ram_first))
+		if (ranges[i].frame < h->ram_first || ranges[i].frame - h->ram_first >= frames_known(h) ||
+		    ranges[i].frames > frames_known(h) - (ranges[i].frame - h->ram_first))
 			return -EINVAL;
 		frames += ranges[i].frames;
 	}
@@ -195,7 +204,7 @@ static bool walk(struct host *h, uint64_t iova, uint64_t gpa, uint64_t bytes, in
 		m->live += by;
 		if (!m->live)
 			m->idle_since = h->now;
-		if (was == !!h->refs[ram + i])
+		if (was == !!h->refs[ram + i] || ram + i >= h->ram_frames)
 			continue;
 		h->live += by;
 		h->exposed -= by;

@@ -5,6 +5,10 @@
  *
  * It follows what is mapped frame by frame, so it can tell a device access that
  * would be stray, and memory that the device can reach although nobody uses it.
+ *
+ * Behind the RAM that a trace speaks of lies what the guest's module itself
+ * allocates for its pools.  The device is only ever checked against where the
+ * data is, which for a copy is there.
  */
 #ifndef BENCH_HOST_H
 #define BENCH_HOST_H
@@ -17,6 +21,7 @@
 #define HOST_FIRST	0x80000000ull
 #define HOST_MAX_RANGES 32u
 #define HOST_NONE	0xffffffffu
+#define HOST_OWN	131072u /* frames of RAM for pools */
 
 struct host_range {
 	uint32_t frame; /* guest-physical address >> HOST_SHIFT */
@@ -34,7 +39,8 @@ struct host {
 	/* limits */
 	uint32_t window; /* frames, which is the budget in bytes, too */
 	uint32_t mappings_max;
-	uint32_t ram_first, ram_frames;
+	uint32_t ram_first, ram_frames; /* a trace's */
+	uint32_t own_first;		/* HOST_OWN frames, a multiple of 2 MiB */
 	uint64_t now; /* ns of the trace */
 
 	/* counters */
@@ -52,8 +58,11 @@ struct host {
 	/* of each RAM frame */
 	uint32_t *refs; /* pieces in use that cover it */
 	uint16_t *times_mapped;
-	uint32_t live;	  /* RAM frames in use: the least that can be mapped */
-	uint32_t exposed; /* RAM frames mapped and not in use */
+	/* of a trace's RAM */
+	uint32_t live;	  /* frames in use: the least that can be mapped */
+	uint32_t exposed; /* frames mapped and not in use */
+	/* of the module's */
+	uint32_t pooled; /* frames mapped */
 };
 
 void host_init(struct host *h, uint64_t budget, uint32_t mappings_max, uint64_t ram_base, uint64_t ram_bytes);
@@ -73,7 +82,7 @@ int host_map(struct host *h, const struct host_range *ranges, uint32_t nr, uint3
 /* False when the handle names nothing. */
 bool host_unmap(struct host *h, uint64_t handle);
 
-/* A driver begins or ends to use memory at an IOVA it was given.  False when that is mapped otherwise, or not at all. */
+/* Somebody, a driver or the module for its pools, begins or ends to use memory at an IOVA.  False when that is mapped otherwise, or not at all. */
 bool host_use(struct host *h, uint64_t iova, uint64_t gpa, uint64_t bytes);
 bool host_leave(struct host *h, uint64_t iova, uint64_t gpa, uint64_t bytes);
 

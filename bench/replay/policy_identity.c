@@ -29,11 +29,11 @@ static void *start(struct host *h)
 	return NULL;
 }
 
-static int map(void *state, struct piece *pieces, uint32_t nr, bool alloc)
+static int map(void *state, struct piece *pieces, uint32_t nr, enum use use)
 {
 	struct identity *x = state;
 
-	(void)alloc;
+	(void)use;
 	for (uint32_t i = 0; i < nr; i++)
 		pieces[i].iova = x->iova + (pieces[i].gpa - ((uint64_t)x->host->ram_first << HOST_SHIFT));
 	return 0;
@@ -60,4 +60,4 @@ static void stop(void *state)
 	free(x);
 }
 
-const struct policy policy_identity = {"identity", start, map, unmap, tick, stop, false, NULL};
+const struct policy policy_identity = {"identity", start, map, unmap, tick, stop, false, NULL, NULL};

@@ -32,11 +32,11 @@ static void unmap(void *state, const struct piece *pieces, uint32_t nr)
 	}
 }
 
-static int map(void *state, struct piece *pieces, uint32_t nr, bool alloc)
+static int map(void *state, struct piece *pieces, uint32_t nr, enum use use)
 {
 	struct naive *n = state;
 
-	(void)alloc;
+	(void)use;
 	for (uint32_t i = 0; i < nr; i++) {
 		struct piece *p = &pieces[i];
 		uint64_t offset = p->gpa & (HOST_FRAME - 1), handle;
@@ -68,4 +68,4 @@ static void stop(void *state)
 	free(n);
 }
 
-const struct policy policy_naive = {"naive", start, map, unmap, tick, stop, false, NULL};
+const struct policy policy_naive = {"naive", start, map, unmap, tick, stop, false, NULL, NULL};

@@ -54,12 +54,12 @@ static void flush(struct viommu *v)
 	v->queued = 0;
 }
 
-static int map(void *state, struct piece *pieces, uint32_t nr, bool alloc)
+static int map(void *state, struct piece *pieces, uint32_t nr, enum use use)
 {
 	struct viommu *v = state;
 	uint64_t end = 0;
 
-	(void)alloc;
+	(void)use;
 	if (v->queued && v->host->now - v->queued_since >= FLUSH_NS)
 		flush(v);
 	for (uint32_t i = 0; i < nr; i++) {
@@ -102,5 +102,5 @@ static void stop(void *state)
 	free(state);
 }
 
-const struct policy policy_viommu_strict = {"viommu-strict", start_strict, map, unmap, tick, stop, true, NULL};
-const struct policy policy_viommu_lazy = {"viommu-lazy", start_lazy, map, unmap, tick, stop, true, NULL};
+const struct policy policy_viommu_strict = {"viommu-strict", start_strict, map, unmap, tick, stop, true, NULL, NULL};
+const struct policy policy_viommu_lazy = {"viommu-lazy", start_lazy, map, unmap, tick, stop, true, NULL, NULL};

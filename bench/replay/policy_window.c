@@ -115,9 +115,9 @@ static int get(struct windows *w, struct piece *p)
 	return 0;
 }
 
-static int map(void *state, struct piece *pieces, uint32_t nr, bool alloc)
+static int map(void *state, struct piece *pieces, uint32_t nr, enum use use)
 {
-	(void)alloc;
+	(void)use;
 	for (uint32_t i = 0; i < nr; i++) {
 		int err = get(state, &pieces[i]);
 
@@ -144,4 +144,4 @@ static void stop(void *state)
 	free(w);
 }
 
-const struct policy policy_window = {"window", start, map, unmap, tick, stop, false, NULL};
+const struct policy policy_window = {"window", start, map, unmap, tick, stop, false, NULL, NULL};

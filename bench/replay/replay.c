@@ -19,8 +19,8 @@
 #define SECOND 1000000000ull
 
 static const struct policy *const policies[] = {
-	&policy_identity, &policy_naive,	 &policy_window,      &policy_strict,
-	&policy_default,  &policy_viommu_strict, &policy_viommu_lazy,
+	&policy_identity, &policy_naive,       &policy_window,	       &policy_strict,	   &policy_default,
+	&policy_index,	  &policy_bounce_only, &policy_viommu_strict, &policy_viommu_lazy,
 };
 #define NR_POLICIES (sizeof(policies) / sizeof(policies[0]))
 
@@ -28,14 +28,16 @@ static const struct policy *const policies[] = {
 struct counts {
 	uint64_t requests, buffers, bytes, missed, refused;
 	uint64_t maps, unmaps, exits, ranges, drop_exits;
+	struct copies copies;
 };
 
 /* Of a phase: what does not add up request by request. */
 struct levels {
 	uint64_t since; /* ns */
 	uint64_t maps, unmaps, exits, ranges, drop_exits; /* of the host, when it began */
+	struct copies copies;				  /* of the policy, the same */
 	double mapped, live, ideal, exposed; /* integrals: bytes * ns */
-	uint64_t mapped_peak, live_peak, ideal_peak, exposed_peak, mappings_peak, stranded_peak;
+	uint64_t mapped_peak, live_peak, ideal_peak, exposed_peak, mappings_peak, stranded_peak, pooled_peak;
 	uint64_t idle_age;
 	uint64_t live_at_refusal; /* bytes in use when the first request was refused; 0: none was */
 };
@@ -76,6 +78,7 @@ static void sample(struct replay *r)
 	raise(&l->ideal_peak, (uint64_t)r->host.live << HOST_SHIFT);
 	raise(&l->exposed_peak, (uint64_t)r->host.exposed << HOST_SHIFT);
 	raise(&l->mappings_peak, r->host.mappings);
+	raise(&l->pooled_peak, (uint64_t)r->host.pooled << HOST_SHIFT);
 }
 
 static void advance(struct replay *r, uint64_t ns)
@@ -112,30 +115,44 @@ static void add(struct counts *to, const struct counts *c)
 	to->exits += c->exits;
 	to->ranges += c->ranges;
 	to->drop_exits += c->drop_exits;
+	to->copies.buffers += c->copies.buffers;
+	to->copies.bytes += c->copies.bytes;
+	to->copies.moved += c->copies.moved;
+}
+
+/* Since then. */
+static struct copies copies(const struct replay *r, struct copies then)
+{
+	const struct copies *c = r->policy->copies ? r->policy->copies(r->state) : &then;
+
+	return (struct copies){c->buffers - then.buffers, c->bytes - then.bytes, c->moved - then.moved};
 }
 
 static void check_use(struct replay *r, const struct piece *p, bool begins)
 {
 	if (r->policy->foreign)
 		return;
-	if (begins ? host_use(&r->host, p->iova, p->gpa, p->bytes) : host_leave(&r->host, p->iova, p->gpa, p->bytes))
+	if (begins ? host_use(&r->host, p->iova, p->at, p->bytes) : host_leave(&r->host, p->iova, p->at, p->bytes))
 		return;
 	if (!r->stray++)
 		fprintf(stderr, "%s: %s: 0x%llx is at 0x%llx, says the policy; the host has something else there\n", r->name,
-			r->policy->name, (unsigned long long)p->gpa, (unsigned long long)p->iova);
+			r->policy->name, (unsigned long long)p->at, (unsigned long long)p->iova);
 }
 
 static void event_map(struct replay *r, const struct trace_event *e, struct counts *c)
 {
+	static const enum use uses[] = {[TRACE_BOTH] = USE_BOTH, [TRACE_TO] = USE_TO_DEVICE, [TRACE_FROM] = USE_FROM_DEVICE};
 	struct piece *p = &r->pieces[e->first_piece];
 	uint64_t bytes = 0;
 
-	for (uint32_t i = 0; i < e->nr_pieces; i++)
+	for (uint32_t i = 0; i < e->nr_pieces; i++) {
+		p[i].at = p[i].gpa;
 		bytes += p[i].bytes;
+	}
 	c->requests = 1;
 	c->buffers = e->nr_pieces;
 	c->bytes = bytes;
-	if (r->policy->map(r->state, p, e->nr_pieces, e->op == TRACE_ALLOC)) {
+	if (r->policy->map(r->state, p, e->nr_pieces, e->op == TRACE_ALLOC ? USE_ALLOC : uses[e->direction])) {
 		c->refused = 1;
 		if (!r->levels.live_at_refusal)
 			r->levels.live_at_refusal = r->live_bytes;
@@ -164,6 +181,7 @@ static void event_unmap(struct replay *r, const struct trace_event *e)
 static void event(struct replay *r, const struct trace_event *e)
 {
 	struct counts c = {0};
+	struct copies copied;
 	struct host before;
 
 	advance(r, e->ns);
@@ -171,6 +189,7 @@ static void event(struct replay *r, const struct trace_event *e)
 		return;
 	/* What the background has done in between is nobody's, but the phase's. */
 	before = r->host;
+	copied = copies(r, (struct copies){0});
 	if (e->op == TRACE_UNMAP)
 		event_unmap(r, e);
 	else
@@ -180,6 +199,7 @@ static void event(struct replay *r, const struct trace_event *e)
 	c.exits = r->host.exits - before.exits;
 	c.ranges = r->host.ranges - before.ranges;
 	c.drop_exits = r->host.drop_exits - before.drop_exits;
+	c.copies = copies(r, copied);
 	c.missed = c.requests && c.maps;
 	add(&r->total, &c);
 	add(&r->label[e->label], &c);
@@ -195,7 +215,7 @@ static void row(const struct replay *r, const char *phase, const char *label, co
 		span = 1;
 	l = l ? l : &none;
 	printf("%s,%s,%s,%s,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%.0f,%llu,%.0f,%llu,%.0f,%llu,%llu,%.0f,%llu,"
-	       "%.3f,%llu,%llu,%llu,%llu\n",
+	       "%.3f,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu\n",
 	       r->name, phase, r->policy->name, label, (unsigned long long)c->requests, (unsigned long long)c->buffers,
 	       (unsigned long long)c->bytes, (unsigned long long)c->missed, (unsigned long long)c->refused,
 	       (unsigned long long)c->maps, (unsigned long long)c->unmaps, (unsigned long long)c->exits,
@@ -203,24 +223,27 @@ static void row(const struct replay *r, const char *phase, const char *label, co
 	       (unsigned long long)l->live_peak, l->live / span, (unsigned long long)l->ideal_peak, l->ideal / span,
 	       (unsigned long long)l->mappings_peak, (unsigned long long)l->exposed_peak, l->exposed / span,
 	       (unsigned long long)l->stranded_peak, (double)l->idle_age / 1e9, (unsigned long long)l->live_at_refusal,
-	       (unsigned long long)r->stray, (unsigned long long)(l == &none ? 0 : r->ns - r->levels.since), (unsigned long long)c->drop_exits);
+	       (unsigned long long)r->stray, (unsigned long long)(l == &none ? 0 : r->ns - r->levels.since), (unsigned long long)c->drop_exits,
+	       (unsigned long long)l->pooled_peak, (unsigned long long)c->copies.buffers, (unsigned long long)c->copies.bytes,
+	       (unsigned long long)c->copies.moved);
 }
 
 #define HEADER                                                                                                         \
 	"trace,phase,policy,label,requests,buffers,bytes,missed,refused,maps,unmaps,exits,ranges,mapped_peak,mapped_avg," \
 	"live_peak,live_avg,ideal_peak,ideal_avg,mappings_peak,exposed_peak,exposed_avg,stranded_peak,idle_age_s,"     \
-	"live_at_refusal,stray,ns,drop_exits"
+	"live_at_refusal,stray,ns,drop_exits,pooled_peak,bounced,bounced_bytes,copied_bytes"
 
 static void end_phase(struct replay *r, const char *phase)
 {
-	if (!r->total.requests && !r->total.unmaps)
-		return;
 	sample(r);
+	if (!r->total.requests && r->host.maps == r->levels.maps && r->host.unmaps == r->levels.unmaps)
+		return;
 	r->total.maps = r->host.maps - r->levels.maps;
 	r->total.unmaps = r->host.unmaps - r->levels.unmaps;
 	r->total.exits = r->host.exits - r->levels.exits;
 	r->total.ranges = r->host.ranges - r->levels.ranges;
 	r->total.drop_exits = r->host.drop_exits - r->levels.drop_exits;
+	r->total.copies = copies(r, r->levels.copies);
 	row(r, phase, "", &r->total, &r->levels);
 	for (uint32_t i = 0; i < r->trace->nr_labels; i++)
 		row(r, phase, r->trace->labels[i], &r->label[i], NULL);
@@ -233,6 +256,7 @@ static void end_phase(struct replay *r, const char *phase)
 		.exits = r->host.exits,
 		.ranges = r->host.ranges,
 		.drop_exits = r->host.drop_exits,
+		.copies = copies(r, (struct copies){0}),
 	};
 }
 
@@ -282,7 +306,9 @@ static bool replay(const char *name, const struct trace *t, const struct policy 
 	r.held = calloc(t->ids + 1, sizeof(*r.held));
 	r.last = calloc(t->ids + 1, sizeof(*r.last));
 	for (uint32_t i = 0; i < t->nr_pieces; i++)
-		r.pieces[i] = (struct piece){t->pieces[i].gpa, t->pieces[i].bytes, 0};
+		r.pieces[i] = (struct piece){.gpa = t->pieces[i].gpa, .bytes = t->pieces[i].bytes};
+	/* What is mapped before the first request, pools among them, is a phase without requests. */
+	end_phase(&r, "start");
 	for (uint32_t i = 0; i < t->nr_events; i++) {
 		const struct trace_event *e = &t->events[i];
 

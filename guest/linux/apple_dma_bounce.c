@@ -170,9 +170,9 @@ bool adma_bounce_short(struct adma_function *fn)
 	return fn->bounce.there && bc_short(&fn->bounce.choice, jiffies);
 }
 
-bool adma_bounce_prefers(struct adma_function *fn, phys_addr_t phys, size_t size)
+bool adma_bounce_prefers(struct adma_function *fn, phys_addr_t phys, size_t size, const struct bc_list *list)
 {
-	return bc_copies(&fn->bounce.choice, phys, size);
+	return bc_copies(&fn->bounce.choice, phys, size, list);
 }
 
 void adma_bounce_no_room(struct adma_function *fn)

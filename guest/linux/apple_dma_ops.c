@@ -144,10 +144,10 @@ static struct streaming streaming(struct device *dev, enum dma_data_direction di
 }
 
 /* Copied rather than mapped, if it may be. */
-static bool copied(const struct streaming *s, phys_addr_t phys, size_t size, dma_addr_t *addr)
+static bool copied(const struct streaming *s, phys_addr_t phys, size_t size, const struct bc_list *list, dma_addr_t *addr)
 {
 	return adma_bounce_short(s->fn) && adma_bounce_may(s->fn, phys, size, s->dir, s->attrs) &&
-	       adma_bounce_prefers(s->fn, phys, size) &&
+	       adma_bounce_prefers(s->fn, phys, size, list) &&
 	       adma_bounce_map(s->fn, phys, size, s->dir, s->limit, addr);
 }
 
@@ -165,9 +165,10 @@ static int copied_at_last(const struct streaming *s, phys_addr_t phys, size_t si
 
 static int map_one(const struct streaming *s, phys_addr_t phys, size_t size, dma_addr_t *addr)
 {
+	const struct bc_list alone = { .phys = phys, .bytes = size };
 	int err;
 
-	if (copied(s, phys, size, addr))
+	if (copied(s, phys, size, &alone, addr))
 		return 0;
 	err = adma_get_range(s->fn, phys, size, s->limit, false, addr);
 	return is_no_room(err) ? copied_at_last(s, phys, size, addr, err) : err;
@@ -261,10 +262,13 @@ static int map_batch(const struct streaming *s, struct scatterlist *first, int n
 	struct fi_want wants[ADMA_BATCH];
 	struct scatterlist *sg;
 	int count = 0, err = 0, late, i;
+	struct bc_list list = { .phys = sg_phys(first) };
 
+	for_each_sg(first, sg, nents, i)
+		list.bytes += sg->length;
 	for_each_sg(first, sg, nents, i) {
 		sg_dma_len(sg) = sg->length;
-		if (copied(s, sg_phys(sg), sg->length, &sg_dma_address(sg)))
+		if (copied(s, sg_phys(sg), sg->length, &list, &sg_dma_address(sg)))
 			continue;
 		sg_dma_address(sg) = DMA_MAPPING_ERROR;
 		wants[count] = want(s->fn, sg_phys(sg), sg->length);

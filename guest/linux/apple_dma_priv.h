@@ -221,7 +221,7 @@ bool adma_bounce_short(struct adma_function *fn);
 bool adma_bounce_may(struct adma_function *fn, phys_addr_t phys, size_t size, enum dma_data_direction dir,
 		     unsigned long attrs);
 /* For what may be copied, when room is short: rather copied than mapped. */
-bool adma_bounce_prefers(struct adma_function *fn, phys_addr_t phys, size_t size);
+bool adma_bounce_prefers(struct adma_function *fn, phys_addr_t phys, size_t size, const struct bc_list *list);
 /* The host has no room for more. */
 void adma_bounce_no_room(struct adma_function *fn);
 /* For what may be copied.  False when there is no room. */

@@ -14,15 +14,28 @@
  */
 #define BC_CHEAP_COPY	(128u << 10)
 #define BC_PAGE_SHIFT	12
+#define BC_ENDS_BITS	3
 
 struct bounce_choice {
 	const struct frame_index *fi;
-	u32 *seen;		/* pages that were met lately, by hash: page number plus 1 */
+	u64 *seen;		/* pages that were met lately, by hash: when, and page number plus 1 */
 	u32 seen_bits;
+	u32 asked;		/* frames, while the budget was short; modulo 2^32 */
+	u32 soon;		/* what is met again before so many were is mapped */
+	u64 tried;		/* bytes mapped to see what that costs */
+	u64 ends[1 << BC_ENDS_BITS];	/* of the last ones in some blocks */
+	u64 cost;		/* in bytes that could have been copied instead */
+	bool maps_pay;		/* less than them */
 	bool pressed;		/* the budget is short */
 	bool full;		/* it was gone, at: */
 	u64 full_at;
 	u64 full_for;
+};
+
+/* What one mapping would be for, when all of it is mapped: entries of a list, or a buffer alone. */
+struct bc_list {
+	u64 phys;		/* where the first one is */
+	u64 bytes;		/* of all; not 0 */
 };
 
 /* Remembers as many pages as half of the budget has.  full_for: in the unit of `now` below.  0 or -ENOMEM.  May sleep. */
@@ -34,10 +47,10 @@ void bc_destroy(struct bounce_choice *bc);
  * wrong one costs a copy or a call.  now only ever grows.
  *
  * bc_short() is for every request.  bc_copies(), when it says so, for those
- * that may be copied: whether this one is.
+ * that may be copied: whether this one, which is part of the list, is.
  */
 bool bc_short(struct bounce_choice *bc, u64 now);
-bool bc_copies(struct bounce_choice *bc, u64 phys, u64 bytes);
+bool bc_copies(struct bounce_choice *bc, u64 phys, u64 bytes, const struct bc_list *list);
 /* There was no room for a mapping. */
 void bc_no_room(struct bounce_choice *bc, u64 now);
 

@@ -22,19 +22,32 @@ static struct host host;
 static struct bounce_choice choice;
 static uint64_t now, copies, refusals;
 
-static int setup(void **state)
+static int set_up(uint32_t max_granule)
 {
 	struct fi_limits limits;
 
-	(void)state;
 	host_init(&host);
 	host.frames_max = BUDGET;
+	host.max_granule = max_granule;
 	host_limits(&host, &limits);
 	assert_int_equal(fi_init(&fi, &limits, &host_ops, &host), 0);
 	assert_int_equal(fi_add_ram(&fi, 0, RAM_FRAMES), 0);
 	assert_int_equal(bc_init(&choice, &fi, FULL_FOR), 0);
 	now = copies = refusals = 0;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return set_up(0);
+}
+
+/* The index maps ahead. */
+static int setup_ahead(void **state)
+{
+	(void)state;
+	return set_up(21);
 }
 
 static int teardown(void **state)
@@ -59,7 +72,7 @@ static void request(uint32_t page, uint32_t bytes, struct held *held)
 		host.woken_soon = false;
 		fi_work(&fi, false);
 	}
-	if (bc_short(&choice, now) && bc_copies(&choice, phys, bytes)) {
+	if (bc_short(&choice, now) && bc_copies(&choice, phys, bytes, &(struct bc_list){phys, bytes})) {
 		copies++;
 	} else if (driver_map(&fi, &host, &want, 1, held)) {
 		held->bytes = 0;
@@ -198,6 +211,84 @@ static void a_second_touch_is_mapped(void **state)
 	done(&one);
 }
 
+/* What comes again so late that it would not stay mapped until it comes for the third time is copied again. */
+static void a_late_second_touch_is_not(void **state)
+{
+	static struct held held[BUDGET * 4 / 5];
+	struct held one;
+
+	(void)state;
+	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
+		request(i * 4, PAGE_BYTES, &held[i]);
+	request(4000, PAGE_BYTES, &one);
+	assert_int_equal(one.bytes, 0);
+	for (uint32_t i = 0; i < BUDGET / 2; i++) {
+		request(8000 + i * 4, PAGE_BYTES, &one);
+		done(&one);
+	}
+	request(4000, PAGE_BYTES, &one);
+	assert_int_equal(one.bytes, 0);
+	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
+		done(&held[i]);
+}
+
+/* A list that one mapping is enough for is mapped when it is long, however short its pieces. */
+static void a_long_list_is_mapped(void **state)
+{
+	const struct bc_list brief = {4000 * PAGE_BYTES, BC_CHEAP_COPY}, lengthy = {5000 * PAGE_BYTES, BC_CHEAP_COPY + 1};
+	static struct held held[BUDGET * 4 / 5];
+
+	(void)state;
+	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
+		request(i * 4, PAGE_BYTES, &held[i]);
+	assert_true(bc_short(&choice, now));
+	assert_true(bc_copies(&choice, brief.phys, PAGE_BYTES, &brief));
+	assert_false(bc_copies(&choice, lengthy.phys, PAGE_BYTES, &lengthy));
+	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
+		done(&held[i]);
+}
+
+/* `pieces` of 64 KiB, one behind the other or each somewhere else.  Returns how many were mapped. */
+static uint32_t large_scan(uint32_t *at, uint32_t pieces, bool together)
+{
+	struct held flight[IN_FLIGHT] = {{0}};
+	uint32_t mapped = 0, all = PAGES / 16;
+
+	for (uint32_t i = 0; i < pieces; i++) {
+		struct held *held = &flight[i % IN_FLIGHT];
+
+		done(held);
+		/* In steps of an odd number every piece comes once in a round. */
+		request((together ? *at : *at * 1237 % all) * 16, 16 * PAGE_BYTES, held);
+		mapped += held->bytes != 0;
+		*at = (*at + 1) % all;
+	}
+	for (uint32_t i = 0; i < IN_FLIGHT; i++)
+		done(&flight[i]);
+	return mapped;
+}
+
+/* Memory that lies together is mapped in large pieces; when it does not any more, it is copied. */
+static void a_scan_is_mapped_while_that_pays(void **state)
+{
+	uint32_t at = 0, scattered, together, all = PAGES / 16;
+	uint64_t maps;
+
+	(void)state;
+	large_scan(&at, 8 * all, true);
+	maps = host.maps;
+	together = large_scan(&at, 4 * all, true);
+	maps = host.maps - maps;
+	large_scan(&at, 8 * all, false);
+	scattered = large_scan(&at, 4 * all, false);
+	print_message("of %u pieces %u are mapped, in %llu mappings, when together, %u when scattered\n", 4 * all, together,
+		      (unsigned long long)maps, scattered);
+	assert_true(together * 10 >= 4 * all * 9);
+	assert_true(maps * 4 <= together);
+	assert_true(scattered * 10 <= 4 * all);
+	assert_int_equal(refusals, 0);
+}
+
 /* All of it is in use: the host is asked once in a while, and what is mapped is still found. */
 static void a_host_without_room_is_left_alone(void **state)
 {
@@ -243,6 +334,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_wide_budget_is_used, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_idle_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_second_touch_is_mapped, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_late_second_touch_is_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_long_list_is_mapped, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_scan_is_mapped_while_that_pays, setup_ahead, teardown),
 		cmocka_unit_test_setup_teardown(a_host_without_room_is_left_alone, setup, teardown),
 	};
 
