@@ -248,18 +248,21 @@ static void a_long_list_is_mapped(void **state)
 		done(&held[i]);
 }
 
-/* `pieces` of 64 KiB, one behind the other or each somewhere else.  Returns how many were mapped. */
-static uint32_t large_scan(uint32_t *at, uint32_t pieces, bool together)
+/*
+ * `pieces` of 64 KiB out of the first `all` of them, over and over, one behind the other or each somewhere else.  Returns
+ * how many were mapped.
+ */
+static uint32_t large_scan(uint32_t *at, uint32_t pieces, uint32_t all, bool together)
 {
 	struct held flight[IN_FLIGHT] = {{0}};
-	uint32_t mapped = 0, all = PAGES / 16;
+	uint32_t mapped = 0;
 
 	for (uint32_t i = 0; i < pieces; i++) {
 		struct held *held = &flight[i % IN_FLIGHT];
 
 		done(held);
 		/* In steps of an odd number every piece comes once in a round. */
-		request((together ? *at : *at * 1237 % all) * 16, 16 * PAGE_BYTES, held);
+		request((together ? *at : *at * 1237 % (PAGES / 16)) * 16, 16 * PAGE_BYTES, held);
 		mapped += held->bytes != 0;
 		*at = (*at + 1) % all;
 	}
@@ -275,18 +278,33 @@ static void a_scan_is_mapped_while_that_pays(void **state)
 	uint64_t maps;
 
 	(void)state;
-	large_scan(&at, 8 * all, true);
+	large_scan(&at, 8 * all, all, true);
 	maps = host.maps;
-	together = large_scan(&at, 4 * all, true);
+	together = large_scan(&at, 4 * all, all, true);
 	maps = host.maps - maps;
-	large_scan(&at, 8 * all, false);
-	scattered = large_scan(&at, 4 * all, false);
+	large_scan(&at, 8 * all, all, false);
+	scattered = large_scan(&at, 4 * all, all, false);
 	print_message("of %u pieces %u are mapped, in %llu mappings, when together, %u when scattered\n", 4 * all, together,
 		      (unsigned long long)maps, scattered);
 	assert_true(together * 10 >= 4 * all * 9);
 	assert_true(maps * 4 <= together);
 	assert_true(scattered * 10 <= 4 * all);
 	assert_int_equal(refusals, 0);
+}
+
+/* Half of what is read over and over is as much as may be idle: it stays mapped, and the rest is copied. */
+static void what_stays_mapped_is_no_reason_to_map(void **state)
+{
+	uint32_t at = 0, all = BUDGET * 7 / 8 / 4, found;
+	uint64_t maps;
+
+	(void)state;
+	large_scan(&at, 100 * all, all, false);
+	maps = host.maps;
+	found = large_scan(&at, 100 * all, all, false);
+	print_message("of %u pieces %u are found mapped, %llu maps\n", 100 * all, found, (unsigned long long)(host.maps - maps));
+	assert_true(found * 4 >= 100 * all * 2);
+	assert_true((host.maps - maps) * 50 <= 100 * all);
 }
 
 /* All of it is in use: the host is asked once in a while, and what is mapped is still found. */
@@ -337,6 +355,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_late_second_touch_is_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_long_list_is_mapped, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_scan_is_mapped_while_that_pays, setup_ahead, teardown),
+		cmocka_unit_test_setup_teardown(what_stays_mapped_is_no_reason_to_map, setup_ahead, teardown),
 		cmocka_unit_test_setup_teardown(a_host_without_room_is_left_alone, setup, teardown),
 	};
 
