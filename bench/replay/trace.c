@@ -127,10 +127,10 @@ static bool phase(struct reader *r, const char *name)
 	return add(r, &e);
 }
 
-static bool one_of(const char *word, const char *const *names)
+static bool one_of(const char *word, const char *const *names, uint8_t *which)
 {
-	for (; word && *names; names++)
-		if (!strcmp(word, *names))
+	for (*which = 0; word && names[*which]; ++*which)
+		if (!strcmp(word, names[*which]))
 			return true;
 	return false;
 }
@@ -155,7 +155,7 @@ static bool event(struct reader *r, const char *time, char **save)
 		return id ? bad(r, "'%s' after end", id) : add(r, &e);
 	if (!id || !number(&id, &value) || *id || value >= TRACE_MAX_ID)
 		return bad(r, "no request number below %u", TRACE_MAX_ID);
-	if (!one_of(context, contexts))
+	if (!one_of(context, contexts, &e.context))
 		return bad(r, "no context: task, softirq or hardirq");
 	e.id = value;
 	r->mapped = grow(r->mapped, &r->ids_max, e.id + 1, sizeof(*r->mapped));
@@ -181,7 +181,7 @@ static bool event(struct reader *r, const char *time, char **save)
 	list = direction ? strtok_r(NULL, " \t", save) : NULL;
 	if (r->mapped[e.id])
 		return bad(r, "request %u is mapped already", e.id);
-	if (!one_of(direction, directions) || !list)
+	if (!one_of(direction, directions, &e.direction) || !list)
 		return bad(r, "no direction (both, to, from) and pieces");
 	if (!pieces(r, list, &e) || !label(r, strtok_r(NULL, " \t", save), &e))
 		return false;

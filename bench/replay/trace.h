@@ -17,6 +17,9 @@
 #define TRACE_MAX_PIECES 4096u /* of one request */
 #define TRACE_MAX_NAME	 32
 
+/* In the order in which the format lists them. */
+enum trace_context { TRACE_TASK, TRACE_SOFTIRQ, TRACE_HARDIRQ };
+enum trace_direction { TRACE_BOTH, TRACE_TO, TRACE_FROM };
 enum trace_op { TRACE_MAP, TRACE_ALLOC, TRACE_UNMAP, TRACE_PHASE, TRACE_END };
 
 struct trace_piece {
@@ -31,6 +34,8 @@ struct trace_event {
 	uint32_t nr_pieces;
 	uint8_t op;
 	uint8_t label;
+	uint8_t context;
+	uint8_t direction; /* MAP, ALLOC */
 };
 
 struct trace {

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a guest asked of the host for traces, beside what the replayer asks for the same ones.
+
+    bench/guest-traces.py REPLAY VM-OUTPUT TRACES-FOLDER      VM-OUTPUT without the ending .txt
+
+The guest's blocks of memory lie elsewhere than the trace's, so that what lies side by side differs at the edges of blocks:
+maps and unmaps of a phase may differ by TOLERANCE, and by as many as SLACK.  The replayer has what the guest had: the
+budget less what is mapped when a driver is bound.  Exit status 1 when strict or default differ by more.
+"""
+import csv
+import subprocess
+import sys
+
+TOLERANCE, SLACK = 0.05, 8
+POLICIES = ("strict", "default")
+
+
+def main():
+    replay, vm, folder = sys.argv[1:]
+    begun, rows, wrong = {}, [], False
+    for line in open(vm + ".txt"):
+        if line.startswith(("@@bench kind=trace ", "@@bench kind=trace-begins ")):
+            row = dict(word.split("=", 1) for word in line.split()[1:])
+            if row["kind"] == "trace":
+                rows.append(row)
+            else:
+                begun[row["trace"], row["policy"]] = row
+    replayed = {}
+    for (trace, policy), b in begun.items():
+        if policy not in POLICIES:
+            continue
+        out = subprocess.run([replay, "--header", "--policies", policy,
+                              "--budget", str((int(b["bytes_max"]) - int(b["base_bytes"])) >> 20),
+                              "--mappings", str(int(b["live_max"]) - int(b["base_live"])), f"{folder}/{trace}.trace"],
+                             check=True, capture_output=True, text=True).stdout
+        for row in csv.DictReader(out.splitlines()):
+            if not row["label"]:
+                replayed[trace, policy, row["phase"]] = row
+    compared = 0
+    for row in rows:
+        if row["policy"] not in POLICIES:
+            continue
+        other = replayed[row["trace"], row["policy"], row["phase"]]
+        for what in "maps", "unmaps":
+            guest, model = int(row[what]), int(other[what])
+            far = abs(guest - model) > TOLERANCE * max(guest, model) + SLACK
+            wrong |= far
+            compared += 1
+            print(f"{row['trace']}, {row['phase']}, {row['policy']}: {what} {guest} in the guest, {model} in the replayer"
+                  + (": FAR APART" if far else ""))
+    if not compared:
+        sys.exit("guest-traces.py: the guest replayed nothing")
+    sys.exit(wrong)
+
+
+if __name__ == "__main__":
+    main()
