@@ -3,12 +3,13 @@
  * Replays a trace of DMA requests (docs/trace-format.md) through the driver of the dmatest function.
  *
  *	drive TRACE FILE begin	allocates the memory that the trace needs
- *	drive TRACE FILE PHASE	has the driver do what that phase of the trace asks for; "all" is what comes before the first
+ *	drive TRACE FILE PHASE	has the driver do what that phase of the trace asks for; "all" is what comes before the
+ *first
  *
  * FILE is the driver's (tests/guest/dmatest/dmatest_trace.h).  Each 256 KiB of the trace's memory become a block of the
- * guest's, or each 2 MiB where a piece is larger or crosses an edge: within a block the trace's pieces lie as they do in the
- * trace, and the blocks lie where the guest has them.  Prints one line about the phase: requests, pieces, bytes, and how
- * many requests were refused.  Times of the trace are not kept.
+ * guest's, or each 2 MiB where a piece is larger or crosses an edge: within a block the trace's pieces lie as they do
+ *in the trace, and the blocks lie where the guest has them.  Prints one line about the phase: requests, pieces, bytes,
+ *and how many requests were refused.  Times of the trace are not kept.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,9 +32,9 @@ _Static_assert((int)TRACE_BOTH == DTT_BOTH && (int)TRACE_TO == DTT_TO_DEVICE && 
 	       "and so are its directions");
 
 struct memory {
-	uint64_t base;	/* of the first block, a multiple of the larger size */
+	uint64_t base;    /* of the first block, a multiple of the larger size */
 	uint32_t *number; /* of each 256 KiB: its block + 1, or 0 */
-	bool *large;	/* of each 2 MiB */
+	bool *large;      /* of each 2 MiB */
 	uint64_t nr_large, nr_small;
 };
 
@@ -119,7 +120,8 @@ static void lay_out(struct memory *m, const struct trace *t)
 			m->number[i] = ++next;
 	m->nr_small = next - m->nr_large;
 	if (next > DTT_MAX_BLOCKS || t->ids > DTT_MAX_IDS)
-		die("%llu blocks and %u request numbers are more than the driver has", (unsigned long long)next, t->ids);
+		die("%llu blocks and %u request numbers are more than the driver has", (unsigned long long)next,
+		    t->ids);
 }
 
 static void begin(struct output *o, const struct trace *t, const struct memory *m)
