@@ -3,13 +3,12 @@
  * Replays a trace of DMA requests (docs/trace-format.md) through the driver of the dmatest function.
  *
  *	drive TRACE FILE begin	allocates the memory that the trace needs
- *	drive TRACE FILE PHASE	has the driver do what that phase of the trace asks for; "all" is what comes before the
- *first
+ *	drive TRACE FILE PHASE	has the driver do what that phase asks for; "all" is what comes before the first
  *
- * FILE is the driver's (tests/guest/dmatest/dmatest_trace.h).  Each 256 KiB of the trace's memory become a block of the
- * guest's, or each 2 MiB where a piece is larger or crosses an edge: within a block the trace's pieces lie as they do
- *in the trace, and the blocks lie where the guest has them.  Prints one line about the phase: requests, pieces, bytes,
- *and how many requests were refused.  Times of the trace are not kept.
+ * FILE is the driver's (tests/guest/dmatest/dmatest_trace.h).  Each 256 KiB of the trace's memory become a block of
+ * the guest's, or each 2 MiB where a piece is larger or crosses an edge: within a block the trace's pieces lie as they
+ * do in the trace, and the blocks lie where the guest has them.  Prints one line about the phase: requests, pieces,
+ * bytes, and how many requests were refused.  Times of the trace are not kept.
  */
 #include <errno.h>
 #include <fcntl.h>
