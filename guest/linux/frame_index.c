@@ -142,7 +142,7 @@
 #define LEAF_BITS	14
 
 /* Layout of a reverse entry: guest frame, whether the group is a span, group */
-#define NOT_MAPPED	(~0ull)
+#define NOT_MAPPED	(~0ull)		/* looks like a span */
 #define R_FRAME_SHIFT	32
 #define R_SPAN		(1ull << 31)
 
@@ -180,6 +180,12 @@ static fi_word_t *word_of(const struct frame_index *fi, u64 frame)
 		return NULL;
 	leaf = READ_ONCE(fi->leaves[frame >> LEAF_BITS]);
 	return leaf ? &leaf[frame & ((1u << LEAF_BITS) - 1)] : NULL;
+}
+
+/* Of a frame that is known to be RAM. */
+static fi_word_t *known_word(const struct frame_index *fi, u32 frame)
+{
+	return &READ_ONCE(fi->leaves[frame >> LEAF_BITS])[frame & ((1u << LEAF_BITS) - 1)];
 }
 
 static u32 r_group(u64 entry)
@@ -344,7 +350,7 @@ enum step {
 };
 
 /* One more user, if it is live and (iova not FI_NONE) mapped there.  *seen: what was found. */
-static bool word_get(fi_word_t *w, u32 iova, u64 *seen)
+static __always_inline bool word_get(fi_word_t *w, u32 iova, u64 *seen)
 {
 	u64 old = fi_load(w), new;
 
@@ -360,7 +366,7 @@ static bool word_get(fi_word_t *w, u32 iova, u64 *seen)
 }
 
 /* The frame whose word that was has one more user. */
-static void taken_up(struct fi_cpu *cpu, u64 seen)
+static __always_inline void taken_up(struct fi_cpu *cpu, u64 seen)
 {
 	if (seen & W_COUNT)
 		return;
@@ -373,7 +379,7 @@ static void taken_up(struct fi_cpu *cpu, u64 seen)
 
 enum left { NOT_THERE, STILL_USED, LAST_USE };
 
-static enum left word_put(struct frame_index *fi, fi_word_t *w, u32 iova)
+static __always_inline enum left word_put(struct frame_index *fi, fi_word_t *w, u32 iova)
 {
 	u64 old = fi_load(w), new;
 
@@ -493,6 +499,19 @@ static bool span_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want 
 	return false;
 }
 
+/* The only frame of the want, when it is mapped. */
+static bool frame_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *want)
+{
+	fi_word_t *w = word_of(fi, want->frame);
+	u64 seen;
+
+	if (!w || !word_get(w, FI_NONE, &seen))
+		return false;
+	taken_up(cpu, seen);
+	want->iova = w_iova(seen);
+	return true;
+}
+
 /* All frames of the want, or none. */
 static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *want)
 {
@@ -500,17 +519,8 @@ static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct f
 	u32 first = 0, i;
 	u64 seen, entry;
 
-	if (want->frames == 1) {
-		fi_word_t *w = word_of(fi, want->frame);
-
-		if (!w)
-			return NO_RAM;
-		if (word_get(w, FI_NONE, &seen)) {
-			taken_up(cpu, seen);
-			want->iova = w_iova(seen);
-			return HIT;
-		}
-	}
+	if (want->frames == 1 && frame_get(fi, cpu, want))
+		return HIT;
 	for (i = 0; i < want->frames; i++) {
 		fi_word_t *w = word_of(fi, (u64)want->frame + i);
 
@@ -1763,6 +1773,35 @@ static enum step want_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_
 	return ask(fi, cpu, want);
 }
 
+/* One frame of the window that is in use. */
+static bool frame_put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying, u32 iova, u64 entry)
+{
+	enum left left = word_put(fi, known_word(fi, r_frame(entry)), iova);
+
+	if (left == LAST_USE) {
+		COUNT(cpu->count.idle, 1);
+		if (fi->strict)
+			strict_drop(fi, cpu, dying, r_group(entry));
+	}
+	return left != NOT_THERE;
+}
+
+static bool in_use(struct frame_index *fi, u32 iova, u32 frames)
+{
+	u32 i;
+
+	for (i = 0; i < frames; i++) {
+		u64 entry = fi_load(&fi->reverse[iova + i]), word;
+
+		if (entry == NOT_MAPPED)
+			return false;
+		word = fi_load(word_of(fi, r_frame(entry)));
+		if (w_state(word) != W_LIVE || w_iova(word) != iova + i || !(word & W_COUNT))
+			return false;
+	}
+	return true;
+}
+
 static bool put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying, u32 iova, u32 frames)
 {
 	u64 entry = fi_load(&fi->reverse[iova]);
@@ -1770,9 +1809,11 @@ static bool put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dyi
 	enum left left;
 	u32 elsewhere, i;
 
+	/* Without looking at the group: a hit on a frame touches two cache lines, this and its word. */
+	if (frames == 1 && !(entry & R_SPAN))
+		return frame_put(fi, cpu, dying, iova, entry);
 	if (entry == NOT_MAPPED)
 		return false;
-	/* Without looking at the group: a hit on a frame touches two cache lines, this and its word. */
 	g = entry & R_SPAN ? &fi->groups[r_group(entry)] : NULL;
 	if (g && READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == frames) {
 		elsewhere = span_elsewhere(g);
@@ -1785,29 +1826,13 @@ static bool put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dyi
 		return left != NOT_THERE;
 	}
 	/* All or nothing. */
-	for (i = 0; i < frames; i++) {
-		u64 word;
-
-		entry = fi_load(&fi->reverse[iova + i]);
-		if (entry == NOT_MAPPED)
-			return false;
-		word = fi_load(word_of(fi, r_frame(entry)));
-		if (w_state(word) != W_LIVE || w_iova(word) != iova + i || !(word & W_COUNT))
-			return false;
-	}
+	if (!in_use(fi, iova, frames))
+		return false;
 	for (i = 0; i < frames; i++) {
 		entry = fi_load(&fi->reverse[iova + i]);
 		/* Two that give back the same at the same time: the others' uses stay. */
-		if (entry == NOT_MAPPED)
+		if (entry == NOT_MAPPED || !frame_put(fi, cpu, dying, iova + i, entry))
 			return false;
-		left = word_put(fi, word_of(fi, r_frame(entry)), iova + i);
-		if (left == NOT_THERE)
-			return false;
-		if (left == LAST_USE) {
-			COUNT(cpu->count.idle, 1);
-			if (fi->strict)
-				strict_drop(fi, cpu, dying, r_group(entry));
-		}
 	}
 	return true;
 }
@@ -1823,18 +1848,40 @@ static void dying_run(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dyin
 	dying->count = 0;
 }
 
-int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
+/* What was got for a request that fails goes back. */
+static void unget(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_want *wants, u32 count)
 {
 	struct fi_dying dying = { .count = 0 };
-	struct fi_cpu *cpu;
-	unsigned long flags;
-	u32 i = 0, k;
-	int err;
+	u32 i;
 
-	fi_irq_save(flags);
-	cpu = this_cpu_of(fi);
+	for (i = 0; i < count; i++) {
+		if (wants[i].state == WANT_MAPPED)
+			put(fi, cpu, &dying, wants[i].iova, wants[i].frames);
+		if (dying.count == FI_MAX_DROPS)
+			dying_run(fi, cpu, &dying);
+	}
+	dying_run(fi, cpu, &dying);
+}
+
+/* Wants that are one frame and mapped, up to the first that is not.  Returns how many. */
+static u32 get_mapped(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wants, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count && wants[i].frames == 1 && frame_get(fi, cpu, &wants[i]); i++)
+		wants[i].state = WANT_MAPPED;
+	COUNT(cpu->count.requests, i);
+	COUNT(cpu->count.hits, i);
+	return i;
+}
+
+/* The first `done` wants are mapped. */
+static noinline int get_rest(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wants, u32 count, u32 done)
+{
+	u32 i = done;
+	int err = 0;
+
 	cpu->trips = FI_TRIPS;
-	err = READ_ONCE(fi->refuse);
 	while (!err && i < count) {
 		enum step step = want_get(fi, cpu, &wants[i]);
 
@@ -1869,36 +1916,47 @@ int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
 
 		err = err ? err : late;
 	}
-	if (err) {
-		COUNT(cpu->count.refusals, 1);
-		for (k = 0; k < i; k++) {
-			if (wants[k].state == WANT_MAPPED)
-				put(fi, cpu, &dying, wants[k].iova, wants[k].frames);
-			if (dying.count == FI_MAX_DROPS)
-				dying_run(fi, cpu, &dying);
-		}
-		dying_run(fi, cpu, &dying);
-	}
+	if (err)
+		unget(fi, cpu, wants, i);
 	if (cpu->batch.nr_drops)
 		batch_run(fi, cpu);
+	return err;
+}
+
+int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
+{
+	struct fi_cpu *cpu;
+	unsigned long flags;
+	u32 mapped = 0;
+	int err;
+
+	fi_irq_save(flags);
+	cpu = this_cpu_of(fi);
+	err = READ_ONCE(fi->refuse);
+	if (!err) {
+		mapped = get_mapped(fi, cpu, wants, count);
+		if (mapped < count)
+			err = get_rest(fi, cpu, wants, count, mapped);
+	}
+	if (err)
+		COUNT(cpu->count.refusals, 1);
 	fi_irq_restore(flags);
 	return err;
 }
 
 bool fi_put(struct frame_index *fi, struct fi_dying *dying, u64 address, u64 bytes)
 {
-	u64 offset = address - fi->limits.iova_first, granule = 1ull << fi->limits.granule_shift;
-	u64 first = offset >> fi->limits.granule_shift;
-	u64 frames = ((offset & (granule - 1)) + bytes + granule - 1) >> fi->limits.granule_shift;
+	u64 offset = address - fi->limits.iova_first, end = offset + bytes - 1;
+	u64 first = offset >> fi->limits.granule_shift, last = end >> fi->limits.granule_shift;
 	struct fi_cpu *cpu;
 	unsigned long flags;
 	bool ok = false;
 
 	fi_irq_save(flags);
 	cpu = this_cpu_of(fi);
-	if (bytes && bytes <= (u64)fi->window * granule && address >= fi->limits.iova_first && first < fi->window &&
-	    frames <= fi->window - first)
-		ok = put(fi, cpu, dying, first, frames);
+	/* An address in front of the window is far behind it by now. */
+	if (bytes && end >= offset && last < fi->window)
+		ok = put(fi, cpu, dying, first, last - first + 1);
 	if (!ok)
 		COUNT(cpu->count.bad_puts, 1);
 	if (dying->count == FI_MAX_DROPS)
