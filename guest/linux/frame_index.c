@@ -124,6 +124,7 @@
 #define FI_JUDGED	64u	/* frames mapped ahead before it is judged whether they were of use */
 #define FI_PATIENCE	255	/* judgements */
 #define FI_LARGE_PAGE	16	/* the smallest that a device maps as one: 64 KiB */
+#define FI_GLANCE	256	/* frames gone idle on a CPU, after which it is looked at how many are */
 #define FI_WAYS		8
 /* Sixteenths of half the budget: what is idle.  The background evicts from HIGH down to LOW. */
 #define FI_IDLE_HIGH	15
@@ -1882,6 +1883,8 @@ static bool frame_put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dyin
 		COUNT(cpu->count.idle, 1);
 		if (fi->strict)
 			strict_drop(fi, cpu, dying, r_group(entry));
+		else if (!(cpu->count.idle & (FI_GLANCE - 1)) && is_idling(fi))
+			fi->ops->wake(fi->host, true);
 	}
 	return left != NOT_THERE;
 }

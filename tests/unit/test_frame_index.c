@@ -877,6 +877,27 @@ static void idle_is_bounded(void **state)
 	assert_int_equal(host.mappings, 0);
 }
 
+/* A driver that gives back everything, and asks for nothing more, does not leave more than half idle. */
+static void idle_is_bounded_without_a_miss(void **state)
+{
+	static struct held held[1900];
+
+	(void)state;
+	host.frames_max = 2000;
+	start(false);
+	for (uint32_t i = 0; i < 1900; i++)
+		held[i] = map(i * 2, 1);
+	host.woken_soon = false;
+	for (uint32_t i = 0; i < 1900; i++) {
+		unmap(held[i]);
+		if (host.woken_soon) {
+			host.woken_soon = false;
+			fi_work(&fi, false);
+		}
+		assert_true(counters().idle <= 1000 + 256);
+	}
+}
+
 static void low_water_wakes_the_background(void **state)
 {
 	struct held held[90];
@@ -1387,6 +1408,7 @@ int main(void)
 		test(idle_for_others),
 		test(scan_resistance),
 		test(idle_is_bounded),
+		test(idle_is_bounded_without_a_miss),
 		test(low_water_wakes_the_background),
 		test(host_that_is_busy),
 		test(host_that_is_gone),
