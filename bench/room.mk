@@ -51,7 +51,7 @@ $(BENCH)/guest/initramfs.gz: $(BENCH)/guest/apple_dma.ko $(B)/guest/$(BENCH_KERN
 # What a hit costs: instructions of the guest's processor, nanoseconds of this one.
 $(BENCH)/hit-arm64: bench/hit.c guest/linux/frame_index.c bench/instant_host.h $(wildcard guest/linux/frame_index*.h) | $(DEPS)
 	@mkdir -p $(@D)
-	aarch64-linux-gnu-gcc -std=gnu11 -O2 -static -mno-outline-atomics -Iguest/linux -D_GNU_SOURCE $(filter %.c,$^) -o $@ -lpthread
+	aarch64-linux-gnu-gcc -std=gnu11 -O2 -static -march=armv8.1-a -Iguest/linux -D_GNU_SOURCE $(filter %.c,$^) -o $@ -lpthread
 $(BENCH)/hit: $(BENCH)/hit.o $(B)/guest/linux/frame_index.o
 	$(CC) $(LDFLAGS) $^ -lpthread -o $@
 $(BENCH)/hit.o: CPPFLAGS := -Iguest/linux -D_GNU_SOURCE
