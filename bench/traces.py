@@ -183,26 +183,25 @@ def gpu(t, buffers, density, large, sg):
     big = larger(t, large)
     held = []
 
-    def load(pages):
-        if sg:
-            # An object of many pages is one request.
-            at = 0
-            while at < len(pages):
-                n = t.rng.choice((4, 16, 64, 256))
-                held.append((t.map(pages[at:at + n], label="small"), pages[at:at + n]))
-                at += n
-        else:
-            for p in pages:
-                held.append((t.map([p], label="small"), [p]))
+    # An object of many pages is one request, if there are lists at all.
+    objects = []
+    while small:
+        n = t.rng.choice((4, 16, 64, 256)) if sg else 1
+        objects.append(small[:n])
+        small = small[n:]
+
+    def load(some):
+        for pages in some:
+            held.append((t.map(pages, label="small"), pages))
 
     t.phase("cold")
     # Neither is loaded before the other.
-    share = max(len(small) // max(len(big), 1), 1)
+    share = len(objects) / max(len(big), 1)
     for i, b in enumerate(big):
-        load(small[i * share:(i + 1) * share])
+        load(objects[int(i * share):int((i + 1) * share)])
         t.map([b], label="large")
         t.ns += 50 * US
-    load(small[len(big) * share:])
+    load(objects[int(len(big) * share):])
     t.ns += 2 * SECOND
     t.phase("steady")
     for _ in range(scaled(t, 5, 2)):
@@ -215,14 +214,18 @@ def gpu(t, buffers, density, large, sg):
         t.ns += SECOND
 
 
-def capacity(t, density):
-    """4 KiB buffers, `density` in each 256 KiB (64: all of it), page at a time, until long after nothing fits."""
-    full = density * PAGE == WINDOW
+def capacity(t, density, sg=False):
+    """4 KiB buffers, `density` in each 256 KiB (64: all of it), page at a time or 64 at a time, until long after nothing fits."""
+    full, pages = density * PAGE == WINDOW, []
     for _ in range(1600 * MIB // WINDOW if full else 420 * MIB // PAGE // density):
         block = t.mem.run(WINDOW)
         where = range(WINDOW // PAGE) if full else t.rng.sample(range(WINDOW // PAGE), density)
-        for p in where:
-            t.map([(block + PAGE * p, PAGE)])
+        pages += [(block + PAGE * p, PAGE) for p in where]
+        if len(pages) < (64 if sg else 1):
+            continue
+        for request in [pages] if sg else [[p] for p in pages]:
+            t.map(request)
+        pages = []
         t.ns += 5 * US
 
 
@@ -315,6 +318,7 @@ TRACES = {
     "gpu-8-sg": lambda t: gpu(t, 40000, 8, 600 * MIB, True),
     "gpu-8-pages": lambda t: gpu(t, 40000, 8, 600 * MIB, False),
     "capacity-4": lambda t: capacity(t, 4),
+    "capacity-4-sg": lambda t: capacity(t, 4, True),
     "capacity-full": lambda t: capacity(t, 64),
     "model-load": model_load,
     "coherent": coherent,
