@@ -127,28 +127,30 @@ def g1_guest(r):
     return value, f"{value:.5f} in a guest, over {sum(int(x['reads']) for x in rows)} reads"
 
 
-def timed(r, key, what):
+def g2(r, depths):
     worst = None
-    for cost in sorted({x["cost"] for x in r.measured("random")}):
-        for depth in sorted({x["depth"] for x in r.measured("random")}, key=int):
-            ratio, same = r.ratios("default", depth, cost, key)
-            if len(same) < 3:
-                raise Missing(f"{len(same)} laps say nothing about their spread; the complete run has more")
-            middle, low, high = spread(same)
-            if high - low > 0.05 * middle:
-                raise Missing(f"no translation against itself differs by {low:.2f} to {high:.2f}: this machine is too uneven")
-            middle, low, high = spread(ratio)
-            if worst is None or middle > worst[0]:
-                worst = middle, f"{middle:.3f} ({low:.3f} to {high:.3f}) {what}, depth {depth}, calls of {cost} us"
+    for cost, depth in sorted({(x["cost"], x["depth"]) for x in r.measured("random") if depths(int(x["depth"]))}):
+        if not all(x.get("insns") for x in r.measured("random", cost=cost, depth=depth)):
+            raise Missing("nobody counted the guest's instructions")
+        ratio, same = r.ratios("default", depth, cost, "insns")
+        middle, low, high = spread(ratio)
+        # What waits for how long depends on the machine, and so does a little of what is executed.
+        apart = max(abs(x - 1) for x in (spread(same)[1], spread(same)[2]))
+        if apart > 0.05:
+            raise Missing(f"no translation against itself differs by {100 * apart:.0f} %: this machine is too uneven")
+        if worst is None or middle > worst[0]:
+            worst = middle, f"{middle:.3f} ({low:.3f} to {high:.3f}), depth {depth}, calls of {cost} us"
+    if not worst:
+        raise Missing("not measured at such a depth")
     return worst
 
 
 def g2_latency(r):
-    return timed(r, "p50", "of the median latency")
+    return g2(r, lambda depth: depth == 1)
 
 
-def g2_time(r):
-    return timed(r, "us", "of the time for all reads")
+def g2_throughput(r):
+    return g2(r, lambda depth: depth > 1)
 
 
 def hit(r):
@@ -194,22 +196,30 @@ def g4(r):
 def g4_pages(r):
     blocks, _, maps, other_frames, others = page_at_a_time(r, "gpu-t1-pages", 4)
     least = others + blocks * bounds.fewest_mappings(4, (BUDGET / FRAME - other_frames) / blocks)
-    return least / (maps + others), f"{maps + others:.0f}; no policy that answers at once makes fewer than {least:.0f}"
+    return (maps + others) / least, f"{maps + others:.0f}; no policy that answers at once makes fewer than {least:.0f}"
+
+
+def to_ideal(r, trace):
+    row = r.row(trace, "cold")
+    return (row["mapped_peak"] - row["pooled_peak"]) / row["ideal_peak"]
 
 
 def g5(r):
-    value, trace = max(((row["mapped_peak"] - row["pooled_peak"]) / row["ideal_peak"], t)
-                       for t in GPU_SG + ("gpu-t1-pages", "gpu-8-pages") for row in [r.row(t, "cold")])
+    value, trace = max((to_ideal(r, t), t) for t in GPU_SG + ("gpu-t1-pages", "gpu-8-pages"))
     return value, f"{value:.3f} at most, {trace}; pools ({r.row(trace, 'cold')['pooled_peak'] / MIB:.0f} MiB) on top"
 
 
 def g5_dense(r):
+    value, blocks, least = to_ideal(r, "gpu-t2-pages"), 20000 / 16, bounds.least(16, 0, 1)
+    possible = 1 + blocks * (bounds.fewest_frames(16, 16 * 0.30) - least) * FRAME / r.row("gpu-t2-pages", "cold")["ideal_peak"]
+    return value, f"{value:.3f}; with the calls that G7b allows it is {possible:.3f} at least"
+
+
+def g5_dense_possible(r):
     blocks, frames, maps, _, _ = page_at_a_time(r, "gpu-t2-pages", 16)
-    least = blocks * bounds.fewest_frames(16, maps / blocks)
-    ratio = (r.row("gpu-t2-pages", "cold")["mapped_peak"] - r.row("gpu-t2-pages", "cold")["pooled_peak"]) / \
-        r.row("gpu-t2-pages", "cold")["ideal_peak"]
-    return least / frames, f"{frames / blocks:.2f} frames of a block for {maps / blocks:.2f} mappings; " \
-        f"no policy that answers at once does with fewer than {least / blocks:.2f} ({ratio:.3f} of the least possible in all)"
+    least = bounds.fewest_frames(16, maps / blocks)
+    return frames / blocks / least, f"{frames / blocks:.2f} frames of a block in {maps / blocks:.2f} mappings; " \
+        f"no policy that answers at once does with fewer than {least:.2f}"
 
 
 def g5_refused(r):
@@ -368,17 +378,18 @@ AT_MOST, AT_LEAST = "<=", ">="
 GOALS = [
     ("G1", "NVMe 4 KiB, fixed pool: host calls and exits per read", AT_MOST, 0.001, g1),
     ("G1", "the same, in a guest, counted by both sides", AT_MOST, 0.001, g1_guest),
-    ("G2", "4 KiB latency against no translation", AT_MOST, 1.05, g2_latency),
-    ("G2", "time for all reads against no translation (throughput at least 0.97)", AT_MOST, 1 / 0.97, g2_time),
+    ("G2", "guest instructions per 4 KiB read, one at a time, against no translation", AT_MOST, 1.05, g2_latency),
+    ("G2", "the same, many at once (throughput at least 0.97)", AT_MOST, 1 / 0.97, g2_throughput),
     ("G3", "hit, map and unmap, median ns", AT_MOST, 100, g3_p50),
     ("G3", "hit, 99th percentile ns", AT_MOST, 300, g3_p99),
     ("G3", "hit, growth from 1,024 to 65,536 frames", AT_MOST, 1.5, g3_growth),
     ("G3", "hit, instructions", AT_MOST, 250, g3_insns),
     ("G3", "hits of 4 processors, of linear", AT_LEAST, 0.8, g3_scaling),
     ("G4", "GPU, scatter lists: mappings at peak", AT_MOST, 3277, g4),
-    ("G4", "GPU, page at a time, 4 per 256 KiB: fewest possible mappings to those made", AT_LEAST, 0.9, g4_pages),
-    ("G5", "GPU: mapped bytes to the least possible", AT_MOST, 1.05, g5),
-    ("G5", "GPU, page at a time, 16 per 256 KiB: least bytes for as few mappings to those mapped", AT_LEAST, 0.9, g5_dense),
+    ("G4", "GPU, page at a time, 4 per 256 KiB: mappings at peak, to the fewest possible", AT_MOST, 1.05, g4_pages),
+    ("G5", "GPU, scatter lists, and page at a time up to 8 per 256 KiB: mapped bytes to the least possible", AT_MOST, 1.05, g5),
+    ("G5", "the same, page at a time, 16 per 256 KiB", AT_MOST, 1.05, g5_dense),
+    ("G5", "the same, to the least bytes possible in as few mappings", AT_MOST, 1.05, g5_dense_possible),
     ("G5", "GPU: refused requests", AT_MOST, 0, g5_refused),
     ("G6", "4 KiB data in 1.5 GiB, 4 per 256 KiB, scatter lists: MiB", AT_LEAST, 380, g6),
     ("G6", "the same page at a time: to the most possible", AT_LEAST, 0.9, g6_pages),

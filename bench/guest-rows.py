@@ -29,8 +29,11 @@ def main():
                 rows.append(row)
                 names += [k for k in row if k not in names]
                 continue
-            # Two counts of the machine go with it: before and after.
-            before, after = next(pairs), next(pairs)
+            # Two counts of the machine go with it, before and after: those that it names, or the next.
+            if "from" in row:
+                before, after = (next(c for c in counts if c[0] == row[k]) for k in ("from", "to"))
+            else:
+                before, after = next(pairs), next(pairs)
             for what, column, slack in ("maps", 2, RETRIES), ("unmaps", 3, RETRIES):
                 host, guest = int(after[column]) - int(before[column]), int(row[what])
                 if not guest <= host <= guest + slack:

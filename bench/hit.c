@@ -28,7 +28,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* Not inlined, so that it is the same code with and without a clock. */
-__attribute__((noinline)) static void pair(struct frame_index *fi, u32 frame)
+static noinline void pair(struct frame_index *fi, u32 frame)
 {
 	struct fi_want want = {.frame = frame, .frames = 1};
 	struct fi_dying dying;

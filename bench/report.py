@@ -177,10 +177,39 @@ def random_tables(results, out):
             middle, low, high = goals.spread(same if p == "identity" else ratio)
             line.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
         cells.append(line)
+    instruction_table(results, policies, settings, out)
     out.append("Time for all reads against identity in the same lap, median and quartiles; for identity itself, second "
                "against first (A/A):\n")
     out.append(table(["policy"] + [f"depth {d}, {c} us" for d, c in settings], cells))
     fit(rows, settings, out)
+
+
+def instruction_table(results, policies, settings, out):
+    if not all(r.get("insns") for r in results.guest if r["kind"] == "random"):
+        return
+    cells = []
+    for p in policies:
+        line = [p]
+        for depth, cost in settings:
+            mine = [int(r["insns"]) for r in results.measured("random", policy=p, depth=depth, cost=cost)]
+            ratio, same = results.ratios(p, depth, cost, "insns")
+            middle = goals.spread(same if p == "identity" else ratio)[0]
+            line.append(f"{sum(mine) / len(mine):.0f}, {middle:.3f}")
+        cells.append(line)
+    out.append("Instructions that the guest executes per read, and their ratio to identity's in the same lap; for identity "
+               "itself, second against first (A/A):\n")
+    out.append(table(["policy"] + [f"depth {d}, {c} us" for d, c in settings], cells))
+
+
+def trace_table(results, out):
+    rows = [r for r in results.guest if r["kind"] == "trace"]
+    if not rows:
+        return
+    out.append("Traces in a guest, through a driver of the dmatest device (fewer requests than above where a name is the same); "
+               "the module's and the machine's counts are the same:\n")
+    out.append(table(["trace", "phase", "policy", "pieces", "refused", "maps", "unmaps", "exits", "mapped MiB afterwards"],
+                     [[r["trace"], r["phase"], r["policy"], r["pieces"], r["refused"], r["maps"], r["unmaps"], r["exits"],
+                       f"{int(r['bytes']) / MIB:.0f}"] for r in rows]))
 
 
 def solve(a, b):
@@ -287,6 +316,7 @@ def main():
     out.append("## In a guest\n")
     random_tables(results, out)
     stream_table(results, out)
+    trace_table(results, out)
     viommu_table(results, out)
     out.append("## A hit\n")
     hit_table(results, out)

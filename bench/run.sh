@@ -73,7 +73,7 @@ part_guest()
 	local laps=5 costs=0,10,30,50 depths=1,32,128 reads=3000
 	[ -z "$quick" ] || laps=1 costs=0,30 depths=1,32 reads=1500
 	say "random reads in a guest, $laps laps"
-	bench/vm.sh "$B/bench/vm/random" 1500 random nvme \
+	bench_count=1 bench/vm.sh "$B/bench/vm/random" 1500 random nvme \
 		"rounds=$laps costs=$costs depths=$depths reads=$reads policies=identity,naive,window,strict,default module=${BENCH_MODULE:-}" ||
 		failed "random reads"
 	say "streams in a guest that has more memory than can be mapped"
@@ -85,6 +85,25 @@ part_guest()
 	say "coherent memory in a guest"
 	e2e_devices="--device 04:00.0" bench/vm.sh "$B/bench/vm/coherent" 300 coherent dmatest \
 		"policies=naive,window,strict,default module=${BENCH_MODULE:-}" || failed "coherent memory"
+	say "traces in a guest, through a test driver"
+	guest_traces || failed "traces in a guest"
+}
+
+# The traces go into the guest behind its first file system; its memory is not touched, so that it costs nothing here.
+guest_traces()
+{
+	local vm=$B/bench/vm/traces root=$B/bench/guest-traces$quick names=nic,gpu-t1-sg,gpu-t1-pages,gpu-t2-pages
+	[ -z "$quick" ] || names=nic,gpu-t1-sg,gpu-t2-pages
+	rm -rf "$root"
+	bench/traces.py $quick --guest --only "$names" "$root/traces" || return 1
+	{
+		cat "$B/bench/guest/initramfs.gz"
+		(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) | gzip -1
+	} >"$vm.initramfs.gz" || return 1
+	e2e_memory=$([ -n "$quick" ] && echo 2G || echo 6G) e2e_devices="--device 04:00.0" bench_initramfs=$vm.initramfs.gz \
+		bench/vm.sh "$vm" 1500 trace dmatest \
+		"traces=$names policies=naive,window,strict,default init_on_alloc=0 module=${BENCH_MODULE:-}" || return 1
+	bench/guest-traces.py "$B/bench/replay/replay" "$vm" "$root/traces"
 }
 
 part_viommu()
@@ -102,7 +121,7 @@ for part in "${parts[@]}"; do
 	"part_$part"
 done
 vms=()
-for vm in random stream viommu coherent; do
+for vm in random stream viommu coherent traces; do
 	[ ! -s "$B/bench/vm/$vm.txt" ] || vms+=("$B/bench/vm/$vm")
 done
 if [ ${#vms[@]} -gt 0 ]; then

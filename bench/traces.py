@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Generate traces of DMA requests (docs/trace-format.md).
 
-    bench/traces.py [--quick] [--only NAME,...] OUT-FOLDER
+    bench/traces.py [--quick] [--guest] [--only NAME,...] OUT-FOLDER
     bench/traces.py --list
 
 Everything follows from the seed in each trace's first comment: the same options give the same bytes.  The guest has
@@ -334,26 +334,67 @@ TRACES = {
 }
 
 
+# For guests, which are slower than a model
+
+class Part(Trace):
+    """Of each phase only its first requests; those are unmapped when they are in the whole of it."""
+
+    def __init__(self, out, name, quick):
+        super().__init__(out, name, quick)
+        self.left = None
+
+    def phase(self, name):
+        super().phase(name)
+        self.left = scaled(self, 16000, 2000)
+
+    def map(self, *args, **kwargs):
+        if self.left == 0:
+            return None
+        if self.left:
+            self.left -= 1
+        return super().map(*args, **kwargs)
+
+    def unmap(self, request, context="task"):
+        if request is not None:
+            super().unmap(request, context)
+
+
+def part_of(t, whole):
+    """As many of a whole working set: a guest's processor is an emulated one."""
+    return scaled(t, whole, whole // 32)
+
+
+GUEST = {
+    "nic": (Part, nic),
+    "gpu-t1-sg": (Trace, lambda t: gpu(t, part_of(t, 65536), 4, part_of(t, 512 * MIB), True)),
+    "gpu-t1-pages": (Trace, lambda t: gpu(t, part_of(t, 65536), 4, part_of(t, 512 * MIB), False)),
+    "gpu-t2-pages": (Trace, lambda t: gpu(t, part_of(t, 20000), 16, part_of(t, 700 * MIB), False)),
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="shorter, over less memory")
+    parser.add_argument("--guest", action="store_true", help="the ones that are replayed in a guest")
     parser.add_argument("--only", help="names, separated by commas")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("out", nargs="?")
     args = parser.parse_args()
+    traces = GUEST if args.guest else {name: (Trace, make) for name, make in TRACES.items()}
     if args.list:
-        print("\n".join(TRACES))
+        print("\n".join(traces))
         return
     if not args.out:
         parser.error("where to?")
-    names = args.only.split(",") if args.only else list(TRACES)
-    unknown = set(names) - set(TRACES)
+    names = args.only.split(",") if args.only else list(traces)
+    unknown = set(names) - set(traces)
     if unknown:
         sys.exit(f"traces.py: no such trace: {', '.join(sorted(unknown))}")
     os.makedirs(args.out, exist_ok=True)
     for name in names:
-        t = Trace(args.out, name, args.quick)
-        TRACES[name](t)
+        kind, make = traces[name]
+        t = kind(args.out, name, args.quick)
+        make(t)
         t.end()
 
 

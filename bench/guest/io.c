@@ -6,8 +6,10 @@
  *
  * DEPTH reads of 4 KiB are under way at any time, into 512 buffers in turn (DEPTH, if that is more).  Each buffer is used
  * twice before anything is measured.  Prints one line: reads, those before, microseconds in all, the 50th and 99th
- * percentile of a read's, and by how much the counters rose in STATISTICS, the module's file of them.  The system's
- * asynchronous I/O by its system calls, so that nothing has to be installed in the guest.
+ * percentile of a read's, the instructions that the machine executed per read, if somebody counts them, and by how much the
+ * counters rose in STATISTICS, the module's file of them.  Instructions are the first quartile of groups of DEPTH reads: what
+ * else the kernel does, as clock ticks, disturbs the others.  The system's asynchronous I/O by its system calls, so that nothing has to be installed
+ * in the guest.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +24,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "insns.h"
 
 #define MAX_DEPTH 1024
 #define BYTES	  4096u
@@ -85,6 +89,8 @@ struct pool {
 	char *memory;
 	uint64_t next; /* buffer */
 	uint32_t *took;
+	uint32_t *groups; /* instructions per read */
+	uint64_t nr_groups;
 };
 
 /* 0, or -1 with errno. */
@@ -94,7 +100,9 @@ static int run(struct pool *p, uint64_t reads)
 	static struct io_event events[MAX_DEPTH];
 	static uint64_t began[MAX_DEPTH];
 	uint64_t submitted = 0, done = 0, idle = p->depth;
+	uint64_t counted = insns_now(), counted_at = 0;
 
+	p->nr_groups = 0;
 	for (uint64_t i = 0; i < p->depth; i++)
 		list[i] = &iocbs[i];
 	while (done < reads) {
@@ -127,6 +135,13 @@ static int run(struct pool *p, uint64_t reads)
 			list[i] = &iocbs[events[i].data];
 		}
 		idle = (uint64_t)got;
+		if (counted && done - counted_at >= p->depth) {
+			uint64_t count = insns_now();
+
+			p->groups[p->nr_groups++] = (uint32_t)((count - counted) / (done - counted_at));
+			counted = count;
+			counted_at = done;
+		}
 	}
 	return 0;
 }
@@ -154,7 +169,8 @@ int main(int argc, char **argv)
 	p.blocks = size / BYTES;
 	p.memory = mmap(NULL, p.buffers * BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	p.took = calloc(reads > warm ? reads : warm, sizeof(*p.took));
-	if (p.memory == MAP_FAILED || !p.took)
+	p.groups = calloc(reads > warm ? reads : warm, sizeof(*p.groups));
+	if (p.memory == MAP_FAILED || !p.took || !p.groups)
 		return fail("memory");
 	/* Pages of their own, wherever the kernel has some: no huge ones. */
 	madvise(p.memory, p.buffers * BYTES, MADV_NOHUGEPAGE);
@@ -174,6 +190,10 @@ int main(int argc, char **argv)
 	qsort(p.took, reads, sizeof(*p.took), compare);
 	printf("reads=%llu warm=%llu us=%llu p50=%.1f p99=%.1f", (unsigned long long)reads, (unsigned long long)warm,
 	       (unsigned long long)(start / 1000), p.took[reads / 2] / 10.0, p.took[reads * 99 / 100] / 10.0);
+	if (p.nr_groups) {
+		qsort(p.groups, p.nr_groups, sizeof(*p.groups), compare);
+		printf(" insns=%u", p.groups[p.nr_groups / 4]);
+	}
 	for (size_t i = 0; argc == 5 && i < NR_COUNTERS; i++)
 		printf(" %s=%llu", counters[i][1], (unsigned long long)(after[i] - before[i]));
 	putchar('\n');

@@ -35,9 +35,20 @@ measure()
 	echo "@@bench kind=random policy=$1 cost=$2 depth=$3 at=$5 $line bytes=$(stat_of bytes) live=$(stat_of live)"
 }
 
+# The clock's ticks are in the count as well.
+loop_counts()
+{
+	line=$(/loop 1000000) || return 1
+	echo "$line"
+	expected=${line%% *} counted=${line##* }
+	expected=${expected#*=} counted=${counted#*=}
+	[ "$counted" -ge "$expected" ] && [ $((counted - expected)) -le $((expected / 50)) ]
+}
+
 stty -echo 2>/dev/null
 insmod /apple_dma.ko premap=off $(param module | tr , ' ')
 check "the disk is found" wait_for 15 test -b $disk
+check "a loop of known length counts as what it is" loop_counts
 lap=0
 while [ $lap -lt $rounds ]; do
 	lap=$((lap + 1)) there='' back=''

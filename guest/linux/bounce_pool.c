@@ -22,6 +22,7 @@
 
 #define WORD_BITS	64u
 #define ALIGN_SLOTS	(BP_ALIGN / BP_SLOT)
+#define NOT_HERE	(~0ull)
 
 /* Bitmaps */
 
@@ -129,12 +130,12 @@ static struct bp_slot *buffer_at(struct bp_chunk *c, u64 offset)
 	return slot->ending || offset < start_of(slot) ? NULL : slot;
 }
 
-/* 1: not there. */
+/* Where in the chunk; NOT_HERE when it has no room. */
 static u64 chunk_take(struct bp_chunk *c, void *origin, u32 bytes, enum bp_dir dir)
 {
 	u32 count = slots_of(origin, bytes), phase = (unsigned long)origin >> BP_SLOT_SHIFT & (ALIGN_SLOTS - 1);
 	unsigned long flags;
-	u64 start = 1;
+	u64 start = NOT_HERE;
 	u32 at, i;
 
 	if (READ_ONCE(c->free) < count)
@@ -186,7 +187,7 @@ u64 bp_map(struct bounce_pool *bp, void *origin, u32 bytes, enum bp_dir dir)
 		struct bp_chunk *c = &bp->chunks[(home + i) % bp->nr_chunks];
 		u64 start = chunk_take(c, origin, bytes, dir), in_use;
 
-		if (start == 1)
+		if (start == NOT_HERE)
 			continue;
 		memcpy((char *)c->mem.memory + start, origin, bytes);
 		in_use = fi_add(&bp->in_use, (s64)slots_of(origin, bytes) << BP_SLOT_SHIFT);

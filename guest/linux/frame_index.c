@@ -29,10 +29,11 @@
  * through a hash and are counted in its own word.  Whether a group is a span
  * never changes, and the words of a span's frames can never all lead to it; so
  * given an IOVA and a length it is certain which of the two ways the request
- * was counted.
+ * was counted.  A span is the last resort: idle groups that hold nothing but
+ * frames of the request end in the same trip, and it owns those (absorb()).
  *
  * IDLE.  A group that nobody uses stays mapped.  It is evicted when room is
- * needed, after FI_MAX_AGE ticks, or when more than half of the budget is
+ * needed, after FI_MAX_AGE ticks, and before more than half of the budget is
  * idle.  Who makes room asks S3-FIFO's question: groups start on probation;
  * those taken up again after they were idle move to the protected queue when
  * their turn to leave comes; the protected ones are only looked at when
@@ -41,16 +42,18 @@
  *
  * AHEAD.  A miss costs a trip however much it asks for, so while there is room
  * its mapping is made larger (grow()): a stream, that is misses that continue
- * each other, by the rest of ever larger blocks up to limits.max_granule; a
- * single frame in a block of 256 KiB of which much is in use, by the rest of
- * that.  Blocks are naturally aligned, so that what is added is memory like
- * what was asked for; only EMPTY frames are.  They become LIVE with count 0,
- * idle from birth, and W_AHEAD says that nobody has asked for them.  Because
- * they are stuck while anything in their group is in use, no block is larger
- * than 256 KiB once a quarter of the budget is mapped, and none is larger than
- * asked for above half; frames that are idle do not count for a CPU whose
- * streams made use of what was mapped ahead.  A host that does not take the
- * larger mapping is asked for the bare one in the next trip.
+ * each other, by the rest of a block; a single frame in a block of 256 KiB of
+ * which much is in use, by the rest of that.  A stream's blocks become larger as
+ * it goes on, up to limits.max_granule, and how large they are at its beginning
+ * is learned from what became of earlier ones (judge_reach()).  Blocks are
+ * naturally aligned, so that what is added is memory like what was asked for;
+ * only EMPTY frames are.  They become LIVE with count 0, idle from birth, and
+ * W_AHEAD says that nobody has asked for them.  Because they are stuck while
+ * anything in their group is in use, no block is larger than 256 KiB once a
+ * quarter of the budget is mapped, and none is larger than asked for above half;
+ * frames that are idle do not count while streams make use of what is mapped
+ * ahead.  A host that does not take the larger mapping is asked for the bare one
+ * in the next trip.
  *
  * In strict mode a group ends with its last use: nothing is born together,
  * and requests for several frames always have a group of their own.
@@ -70,13 +73,13 @@
  * BOUNDS.  A request works with interrupts off, so what it does for room or
  * alignment is bounded: FI_TRIPS trips beside the one that asks, each with at
  * most FI_MAX_DROPS evictions, and for each a look at (FI_PARTS + 1) * FI_LOOKS
- * groups; for alignment, FI_PLACE frames of the window more.  What was not
- * reached by then the background goes on with at once, and the request fails
- * for want of room.  That takes several hundred idle mappings in the way of
- * one request, on a host that has less room than it says, or has it in pieces;
- * the same request, made again, finds what the background has freed.
- * The background itself holds interrupts off for FI_LOOKS groups and one trip
- * at a time.
+ * groups; for alignment, FI_PLACE frames of the window more; for each piece of
+ * memory, FI_LOOKS frames that it could absorb.  What was not reached by then
+ * the background goes on with at once, and the request fails for want of room.
+ * That takes several hundred idle mappings in the way of one request, on a host
+ * that has less room than it says, or has it in pieces; the same request, made
+ * again, finds what the background has freed.  The background itself holds
+ * interrupts off for FI_LOOKS groups and one trip at a time.
  *
  * WAITING.  Who finds ASKED or MARKED waits, holding no word in either state:
  * what it has asked for itself it sends off first.  Both states last for as
@@ -104,9 +107,10 @@
  * was taken and the identity was checked again.
  *
  * LOCK.  fi->lock protects the queues and is the right to evict what is in
- * them.  Only a miss without room and the background take it, with interrupts
- * off, and never during a trip.  A new group reaches its queue through a stack
- * without a lock; who finds the stack high empties it.
+ * them.  It is taken by the background and by a miss that has no room or finds
+ * parts of what it asks for idle, with interrupts off, and never during a trip.
+ * A new group reaches its queue through a stack without a lock; who finds the
+ * stack high empties it.
  */
 #include "frame_index.h"
 
@@ -117,8 +121,16 @@
 #define FI_PLACE	(64 * FI_LOOKS)	/* frames looked at for a place that could be aligned */
 #define FI_CLUSTER	18	/* as a shift: blocks that fill up bit by bit */
 #define FI_CHANCE	8	/* frames that do not follow each other by chance */
+#define FI_JUDGED	64u	/* frames mapped ahead before it is judged whether they were of use */
+#define FI_PATIENCE	255	/* judgements */
 #define FI_LARGE_PAGE	16	/* the smallest that a device maps as one: 64 KiB */
+#define FI_GLANCE	256	/* frames gone idle on a CPU, after which it is looked at how many are */
 #define FI_WAYS		8
+/* Sixteenths of half the budget: what is idle.  The background evicts from HIGH down to LOW. */
+#define FI_IDLE_HIGH	15
+#define FI_IDLE_LOW	13
+#define FI_CROWDED	14	/* frame_index.crowded becomes true */
+#define FI_SPACIOUS	10	/* and false */
 #define NOT_HOPELESS	64
 
 /* Layout of a word */
@@ -142,7 +154,7 @@
 #define LEAF_BITS	14
 
 /* Layout of a reverse entry: guest frame, whether the group is a span, group */
-#define NOT_MAPPED	(~0ull)
+#define NOT_MAPPED	(~0ull)		/* looks like a span */
 #define R_FRAME_SHIFT	32
 #define R_SPAN		(1ull << 31)
 
@@ -180,6 +192,12 @@ static fi_word_t *word_of(const struct frame_index *fi, u64 frame)
 		return NULL;
 	leaf = READ_ONCE(fi->leaves[frame >> LEAF_BITS]);
 	return leaf ? &leaf[frame & ((1u << LEAF_BITS) - 1)] : NULL;
+}
+
+/* Of a frame that is known to be RAM. */
+static fi_word_t *known_word(const struct frame_index *fi, u32 frame)
+{
+	return &READ_ONCE(fi->leaves[frame >> LEAF_BITS])[frame & ((1u << LEAF_BITS) - 1)];
 }
 
 static u32 r_group(u64 entry)
@@ -344,7 +362,7 @@ enum step {
 };
 
 /* One more user, if it is live and (iova not FI_NONE) mapped there.  *seen: what was found. */
-static bool word_get(fi_word_t *w, u32 iova, u64 *seen)
+static __always_inline bool word_get(fi_word_t *w, u32 iova, u64 *seen)
 {
 	u64 old = fi_load(w), new;
 
@@ -360,7 +378,7 @@ static bool word_get(fi_word_t *w, u32 iova, u64 *seen)
 }
 
 /* The frame whose word that was has one more user. */
-static void taken_up(struct fi_cpu *cpu, u64 seen)
+static __always_inline void taken_up(struct frame_index *fi, struct fi_cpu *cpu, u64 seen)
 {
 	if (seen & W_COUNT)
 		return;
@@ -368,12 +386,13 @@ static void taken_up(struct fi_cpu *cpu, u64 seen)
 	if (seen & W_AHEAD) {
 		COUNT(cpu->count.prefetch_hits, 1);
 		cpu->useful++;
+		fi_add(&fi->reach.useful, 1);
 	}
 }
 
 enum left { NOT_THERE, STILL_USED, LAST_USE };
 
-static enum left word_put(struct frame_index *fi, fi_word_t *w, u32 iova)
+static __always_inline enum left word_put(struct frame_index *fi, fi_word_t *w, u32 iova)
 {
 	u64 old = fi_load(w), new;
 
@@ -493,6 +512,19 @@ static bool span_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want 
 	return false;
 }
 
+/* The only frame of the want, when it is mapped. */
+static bool frame_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *want)
+{
+	fi_word_t *w = word_of(fi, want->frame);
+	u64 seen;
+
+	if (!w || !word_get(w, FI_NONE, &seen))
+		return false;
+	taken_up(fi, cpu, seen);
+	want->iova = w_iova(seen);
+	return true;
+}
+
 /* All frames of the want, or none. */
 static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *want)
 {
@@ -500,17 +532,8 @@ static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct f
 	u32 first = 0, i;
 	u64 seen, entry;
 
-	if (want->frames == 1) {
-		fi_word_t *w = word_of(fi, want->frame);
-
-		if (!w)
-			return NO_RAM;
-		if (word_get(w, FI_NONE, &seen)) {
-			taken_up(cpu, seen);
-			want->iova = w_iova(seen);
-			return HIT;
-		}
-	}
+	if (want->frames == 1 && frame_get(fi, cpu, want))
+		return HIT;
 	for (i = 0; i < want->frames; i++) {
 		fi_word_t *w = word_of(fi, (u64)want->frame + i);
 
@@ -550,7 +573,7 @@ static enum step frames_get(struct frame_index *fi, struct fi_cpu *cpu, struct f
 	for (i = 0; i < want->frames; i++) {
 		if (!word_get(word_of(fi, (u64)want->frame + i), first + i, &seen))
 			break;
-		taken_up(cpu, seen);
+		taken_up(fi, cpu, seen);
 	}
 	if (i == want->frames) {
 		want->iova = first;
@@ -1032,6 +1055,52 @@ static bool ask_open(struct frame_index *fi, struct fi_batch *b, struct fi_want 
 	return true;
 }
 
+static bool lies_within(struct frame_index *fi, const struct fi_group *g, const struct fi_want *want)
+{
+	u32 i;
+
+	if (g->frames > want->frames)
+		return false;
+	for (i = 0; i < g->frames; i++)
+		if (r_frame(fi_load(&fi->reverse[g->base + i])) - want->frame >= want->frames)
+			return false;
+	return true;
+}
+
+/*
+ * Idle mappings of parts of the want, and of nothing else, end in the trip that
+ * maps all of it.  Otherwise it would be a span, mapped beside them, and they
+ * would be mapped for as long as they are used, so that it always had to be.
+ */
+static void absorb(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_want *want)
+{
+	s64 looks = FI_LOOKS;
+	u32 i = 0;
+
+	/* Nearly always nothing is mapped. */
+	while (i < want->frames && (fi_load(word_of(fi, (u64)want->frame + i)) & (W_STATE | W_COUNT)) != W_LIVE)
+		i++;
+	if (i == want->frames)
+		return;
+	fi_lock(&fi->lock);
+	take_newborn(fi);
+	for (; i < want->frames && cpu->batch.nr_drops < FI_MAX_DROPS && looks > 0; i++, looks--) {
+		u64 word = fi_load(word_of(fi, (u64)want->frame + i)), entry;
+		const struct fi_group *g;
+
+		if ((word & (W_STATE | W_COUNT)) != W_LIVE)
+			continue;
+		entry = fi_load(&fi->reverse[w_iova(word)]);
+		g = &fi->groups[r_group(entry)];
+		if (entry == NOT_MAPPED || !in_cache(READ_ONCE(g->where)))
+			continue;
+		looks -= g->frames;
+		if (lies_within(fi, g, want))
+			evict(fi, cpu, r_group(entry));
+	}
+	fi_unlock(&fi->lock);
+}
+
 static enum step ask(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *want)
 {
 	struct fi_batch *b = &cpu->batch;
@@ -1039,6 +1108,8 @@ static enum step ask(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want 
 	bool packed = want->packed && !want->natural && !fi->strict;
 	u32 id, claimed = 0;
 
+	if (want->frames > 1 && !fi->strict)
+		absorb(fi, cpu, want);
 	if (packed && ask_open(fi, b, want))
 		return ASKED;
 	if (b->nr_maps == FI_MAX_MAPS || b->nr_ranges == FI_MAX_RANGES)
@@ -1128,9 +1199,38 @@ static enum step join(struct frame_index *fi, struct fi_batch *b, struct fi_want
 
 /* Mapping ahead */
 
-static bool is_trusted(const struct fi_cpu *cpu)
+/* What is mapped ahead gets used. */
+static bool is_trusted(struct frame_index *fi)
 {
-	return cpu->ahead >= 64 && cpu->useful >= cpu->ahead / 4 * 3;
+	return READ_ONCE(fi->reach.shift);
+}
+
+/*
+ * How much of a stream is mapped from its beginning is learned: a size that was
+ * mostly used is doubled, one that was not is halved, and not tried again before
+ * things have gone well for a while, which becomes longer each time.  Counts
+ * that race here cost a guess.
+ */
+static void judge_reach(struct frame_index *fi)
+{
+	struct fi_reach *r = &fi->reach;
+	u64 ahead = fi_load(&r->ahead), useful = fi_load(&r->useful);
+	u8 shift = READ_ONCE(r->shift);
+
+	if (ahead < max(FI_JUDGED, 4u << shift))
+		return;
+	fi_store(&r->ahead, 0);
+	fi_store(&r->useful, 0);
+	if (useful >= ahead / 4 * 3) {
+		if (READ_ONCE(r->wait))
+			WRITE_ONCE(r->wait, r->wait - 1);
+		else if (shift + fi->limits.granule_shift < fi->limits.max_granule)
+			WRITE_ONCE(r->shift, shift + 1);
+	} else if (shift) {
+		WRITE_ONCE(r->shift, shift - 1);
+		WRITE_ONCE(r->patience, min(2 * r->patience + 1, FI_PATIENCE));
+		WRITE_ONCE(r->wait, r->patience);
+	}
 }
 
 /*
@@ -1146,7 +1246,7 @@ static u32 cluster_part(const struct fi_cpu *cpu)
 }
 
 /* The largest block that may be mapped for a part of it, in frames. */
-static u32 widest(struct frame_index *fi, struct fi_cpu *cpu)
+static u32 widest(struct frame_index *fi)
 {
 	u32 shift = fi->limits.granule_shift, block, cluster = 1u << (max(shift, (u32)FI_CLUSTER) - shift);
 	s64 mapped = fi_load(&fi->mapped);
@@ -1155,7 +1255,7 @@ static u32 widest(struct frame_index *fi, struct fi_cpu *cpu)
 		return 1;
 	block = 1u << min(fi->limits.max_granule - shift, (u32)ilog2(fi->budget_frames / 16));
 	/* What is idle makes room, unless it lies beside what is used: it does not when what is mapped ahead gets used. */
-	if (is_trusted(cpu))
+	if (is_trusted(fi))
 		mapped -= idle_frames(fi);
 	if (mapped < fi->budget_frames / 4)
 		return block;
@@ -1180,17 +1280,20 @@ static struct fi_stream *stream_of(struct fi_cpu *cpu, u32 begin, u32 end)
 	return NULL;
 }
 
-/* In how large blocks a stream is mapped: twice of what it has come to, once it is one. */
+/*
+ * In how large blocks a stream is mapped: as far as streams lately reached, if it
+ * is one or may begin here, and by twice of what it has come to, once that is much.
+ */
 static u32 stream_block(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_stream *s, u32 begin, u32 frames)
 {
-	u32 most = widest(fi, cpu), misses = cpu->ahead >= 64 && cpu->useful < cpu->ahead / 4 ? 4 : 2;
+	u32 block = 1u << READ_ONCE(fi->reach.shift), misses = cpu->ahead >= 64 && cpu->useful < cpu->ahead / 4 ? 4 : 2;
 
-	if (is_trusted(cpu))
-		return s || !(begin & (most - 1)) ? most : 1;
+	if (!s)
+		return begin & (block - 1) ? 1 : min(widest(fi), block);
 	/* Short pieces may follow each other by chance. */
-	if (!s || (s->misses < misses && s->run < FI_CHANCE))
-		return 1;
-	return min(most, (u32)roundup_pow_of_two(s->run + frames));
+	if (s->misses >= misses || s->run >= FI_CHANCE)
+		block = max(block, (u32)roundup_pow_of_two(s->run + frames));
+	return min(widest(fi), block);
 }
 
 /* Within its block, and by whole requests like this one, so that the next miss begins where it ends. */
@@ -1239,7 +1342,7 @@ static void grow_cluster(struct frame_index *fi, struct fi_cpu *cpu)
 	u32 shift = fi->limits.granule_shift, block = 1u << (max(shift, (u32)FI_CLUSTER) - shift);
 	u32 begin = asked.frame & ~(block - 1), used = 0, i;
 
-	if (b->nr_maps > 1 || m->nr_ranges > 1 || m->align || widest(fi, cpu) < block || fi->limits.max_ranges < block / 2 ||
+	if (b->nr_maps > 1 || m->nr_ranges > 1 || m->align || widest(fi) < block || fi->limits.max_ranges < block / 2 ||
 	    asked.frame + asked.frames > begin + block)
 		return;
 	for (i = 0; i < block; i++) {
@@ -1286,8 +1389,9 @@ static void grow(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 
 	grown->frames = 0;
 	/* A trip may be needed to ask without it. */
-	if (!cpu->trips || m->span || m->natural || widest(fi, cpu) == 1)
+	if (!cpu->trips || m->span || m->natural || widest(fi) == 1)
 		return;
+	judge_reach(fi);
 	*grown = (struct fi_growth){ .nr_ranges = m->nr_ranges, .last = b->ranges[b->nr_ranges - 1], .align = m->align };
 	grow_stream(fi, cpu);
 	if (!grown->frames)
@@ -1299,6 +1403,7 @@ static void grow(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 	shift_wants(b, wants, count, grown->before);
 	COUNT(cpu->count.grown, 1);
 	COUNT(cpu->count.prefetched, grown->frames);
+	fi_add(&fi->reach.ahead, grown->frames);
 	cpu->ahead += grown->frames;
 	if (cpu->ahead > 1024) {
 		cpu->ahead /= 2;
@@ -1662,16 +1767,22 @@ static bool is_low(const struct frame_index *fi, u64 mapped, u64 mappings)
 	       mappings > fi->limits.mappings_max - fi->limits.mappings_max / 20;
 }
 
-/* Half of the budget is idle, or not any more by far.  Returns whether it is so much more that it is worth a walk. */
+/* So many sixteenths of what may be idle. */
+static s64 idle_mark(const struct frame_index *fi, u32 sixteenths)
+{
+	return (s64)fi->budget_frames / 2 * sixteenths / 16;
+}
+
+/* Nearly all that may be is idle, or not any more by far.  Returns whether so much is that the background has to evict. */
 static bool is_idling(struct frame_index *fi)
 {
-	s64 idle = idle_frames(fi), half = fi->budget_frames / 2;
+	s64 idle = idle_frames(fi);
 
-	if (idle >= half && !READ_ONCE(fi->crowded))
+	if (idle >= idle_mark(fi, FI_CROWDED) && !READ_ONCE(fi->crowded))
 		WRITE_ONCE(fi->crowded, true);
-	else if (idle < half - half / 4 && READ_ONCE(fi->crowded))
+	else if (idle < idle_mark(fi, FI_SPACIOUS) && READ_ONCE(fi->crowded))
 		WRITE_ONCE(fi->crowded, false);
-	return idle > half + half / 8;
+	return idle > idle_mark(fi, FI_IDLE_HIGH);
 }
 
 /* Ask the host for what the batch holds.  The wants that are part of it get their address, or none. */
@@ -1763,6 +1874,37 @@ static enum step want_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_
 	return ask(fi, cpu, want);
 }
 
+/* One frame of the window that is in use. */
+static bool frame_put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying, u32 iova, u64 entry)
+{
+	enum left left = word_put(fi, known_word(fi, r_frame(entry)), iova);
+
+	if (left == LAST_USE) {
+		COUNT(cpu->count.idle, 1);
+		if (fi->strict)
+			strict_drop(fi, cpu, dying, r_group(entry));
+		else if (!(cpu->count.idle & (FI_GLANCE - 1)) && is_idling(fi))
+			fi->ops->wake(fi->host, true);
+	}
+	return left != NOT_THERE;
+}
+
+static bool in_use(struct frame_index *fi, u32 iova, u32 frames)
+{
+	u32 i;
+
+	for (i = 0; i < frames; i++) {
+		u64 entry = fi_load(&fi->reverse[iova + i]), word;
+
+		if (entry == NOT_MAPPED)
+			return false;
+		word = fi_load(word_of(fi, r_frame(entry)));
+		if (w_state(word) != W_LIVE || w_iova(word) != iova + i || !(word & W_COUNT))
+			return false;
+	}
+	return true;
+}
+
 static bool put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying, u32 iova, u32 frames)
 {
 	u64 entry = fi_load(&fi->reverse[iova]);
@@ -1770,9 +1912,11 @@ static bool put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dyi
 	enum left left;
 	u32 elsewhere, i;
 
+	/* Without looking at the group: a hit on a frame touches two cache lines, this and its word. */
+	if (frames == 1 && !(entry & R_SPAN))
+		return frame_put(fi, cpu, dying, iova, entry);
 	if (entry == NOT_MAPPED)
 		return false;
-	/* Without looking at the group: a hit on a frame touches two cache lines, this and its word. */
 	g = entry & R_SPAN ? &fi->groups[r_group(entry)] : NULL;
 	if (g && READ_ONCE(g->base) == iova && READ_ONCE(g->frames) == frames) {
 		elsewhere = span_elsewhere(g);
@@ -1785,29 +1929,13 @@ static bool put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dyi
 		return left != NOT_THERE;
 	}
 	/* All or nothing. */
-	for (i = 0; i < frames; i++) {
-		u64 word;
-
-		entry = fi_load(&fi->reverse[iova + i]);
-		if (entry == NOT_MAPPED)
-			return false;
-		word = fi_load(word_of(fi, r_frame(entry)));
-		if (w_state(word) != W_LIVE || w_iova(word) != iova + i || !(word & W_COUNT))
-			return false;
-	}
+	if (!in_use(fi, iova, frames))
+		return false;
 	for (i = 0; i < frames; i++) {
 		entry = fi_load(&fi->reverse[iova + i]);
 		/* Two that give back the same at the same time: the others' uses stay. */
-		if (entry == NOT_MAPPED)
+		if (entry == NOT_MAPPED || !frame_put(fi, cpu, dying, iova + i, entry))
 			return false;
-		left = word_put(fi, word_of(fi, r_frame(entry)), iova + i);
-		if (left == NOT_THERE)
-			return false;
-		if (left == LAST_USE) {
-			COUNT(cpu->count.idle, 1);
-			if (fi->strict)
-				strict_drop(fi, cpu, dying, r_group(entry));
-		}
 	}
 	return true;
 }
@@ -1823,18 +1951,40 @@ static void dying_run(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dyin
 	dying->count = 0;
 }
 
-int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
+/* What was got for a request that fails goes back. */
+static void unget(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_want *wants, u32 count)
 {
 	struct fi_dying dying = { .count = 0 };
-	struct fi_cpu *cpu;
-	unsigned long flags;
-	u32 i = 0, k;
-	int err;
+	u32 i;
 
-	fi_irq_save(flags);
-	cpu = this_cpu_of(fi);
+	for (i = 0; i < count; i++) {
+		if (wants[i].state == WANT_MAPPED)
+			put(fi, cpu, &dying, wants[i].iova, wants[i].frames);
+		if (dying.count == FI_MAX_DROPS)
+			dying_run(fi, cpu, &dying);
+	}
+	dying_run(fi, cpu, &dying);
+}
+
+/* Wants that are one frame and mapped, up to the first that is not.  Returns how many. */
+static u32 get_mapped(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wants, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count && wants[i].frames == 1 && frame_get(fi, cpu, &wants[i]); i++)
+		wants[i].state = WANT_MAPPED;
+	COUNT(cpu->count.requests, i);
+	COUNT(cpu->count.hits, i);
+	return i;
+}
+
+/* The first `done` wants are mapped. */
+static noinline int get_rest(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wants, u32 count, u32 done)
+{
+	u32 i = done;
+	int err = 0;
+
 	cpu->trips = FI_TRIPS;
-	err = READ_ONCE(fi->refuse);
 	while (!err && i < count) {
 		enum step step = want_get(fi, cpu, &wants[i]);
 
@@ -1869,36 +2019,47 @@ int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
 
 		err = err ? err : late;
 	}
-	if (err) {
-		COUNT(cpu->count.refusals, 1);
-		for (k = 0; k < i; k++) {
-			if (wants[k].state == WANT_MAPPED)
-				put(fi, cpu, &dying, wants[k].iova, wants[k].frames);
-			if (dying.count == FI_MAX_DROPS)
-				dying_run(fi, cpu, &dying);
-		}
-		dying_run(fi, cpu, &dying);
-	}
+	if (err)
+		unget(fi, cpu, wants, i);
 	if (cpu->batch.nr_drops)
 		batch_run(fi, cpu);
+	return err;
+}
+
+int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count)
+{
+	struct fi_cpu *cpu;
+	unsigned long flags;
+	u32 mapped = 0;
+	int err;
+
+	fi_irq_save(flags);
+	cpu = this_cpu_of(fi);
+	err = READ_ONCE(fi->refuse);
+	if (!err) {
+		mapped = get_mapped(fi, cpu, wants, count);
+		if (mapped < count)
+			err = get_rest(fi, cpu, wants, count, mapped);
+	}
+	if (err)
+		COUNT(cpu->count.refusals, 1);
 	fi_irq_restore(flags);
 	return err;
 }
 
 bool fi_put(struct frame_index *fi, struct fi_dying *dying, u64 address, u64 bytes)
 {
-	u64 offset = address - fi->limits.iova_first, granule = 1ull << fi->limits.granule_shift;
-	u64 first = offset >> fi->limits.granule_shift;
-	u64 frames = ((offset & (granule - 1)) + bytes + granule - 1) >> fi->limits.granule_shift;
+	u64 offset = address - fi->limits.iova_first, end = offset + bytes - 1;
+	u64 first = offset >> fi->limits.granule_shift, last = end >> fi->limits.granule_shift;
 	struct fi_cpu *cpu;
 	unsigned long flags;
 	bool ok = false;
 
 	fi_irq_save(flags);
 	cpu = this_cpu_of(fi);
-	if (bytes && bytes <= (u64)fi->window * granule && address >= fi->limits.iova_first && first < fi->window &&
-	    frames <= fi->window - first)
-		ok = put(fi, cpu, dying, first, frames);
+	/* An address in front of the window is far behind it by now. */
+	if (bytes && end >= offset && last < fi->window)
+		ok = put(fi, cpu, dying, first, last - first + 1);
 	if (!ok)
 		COUNT(cpu->count.bad_puts, 1);
 	if (dying->count == FI_MAX_DROPS)
@@ -2002,12 +2163,13 @@ static void keep_room(struct frame_index *fi)
 	u64 frames_mark = fi->budget_frames - fi->budget_frames / 10;
 	u64 mappings_mark = fi->limits.mappings_max - fi->limits.mappings_max / 10;
 	bool low = is_low(fi, fi_load(&fi->mapped), fi_load(&fi->mappings));
+	bool much = idle_frames(fi) > idle_mark(fi, FI_IDLE_HIGH);
 	/* Each turn moves on by FI_LOOKS groups, four times over. */
 	u32 turns = 4 + 4 * (fi->nr_groups / FI_LOOKS);
 	bool in_vain = true;
 
 	while (turns-- && !READ_ONCE(fi->barren)) {
-		s64 idle = idle_frames(fi), frames = idle - fi->budget_frames / 2, mappings = 0;
+		s64 idle = idle_frames(fi), frames = much ? idle - idle_mark(fi, FI_IDLE_LOW) : 0, mappings = 0;
 		struct fi_cpu *cpu;
 		unsigned long flags;
 

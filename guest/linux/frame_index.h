@@ -150,6 +150,13 @@ struct fi_growth {
 	u8 align;
 };
 
+/* How far streams reach: learned from what was mapped ahead, by whichever CPU. */
+struct fi_reach {
+	fi_word_t ahead, useful;	/* frames mapped ahead since it was judged; of such, asked for since */
+	u8 shift;			/* a stream is mapped in blocks of so many frames from its beginning */
+	u8 patience, wait;		/* judgements that have to go well before a larger one is tried */
+};
+
 struct fi_cpu {
 	struct fi_counters count;	/* its owner's, with interrupts off */
 	u32 trips;		/* that its request may still make for room */
@@ -189,8 +196,9 @@ struct frame_index {
 	struct fi_queue queue[FI_QUEUES];
 	u32 sweep;		/* groups: where the search for idle ones goes on */
 	u32 place;		/* the same for a place to align something at */
+	struct fi_reach reach;
 	u8 epoch;		/* ticks of fi_work(), modulo 256 */
-	bool crowded;		/* half of the budget was idle, and much of it still is */
+	bool crowded;		/* about as much was idle as may be, half of the budget, and much of it still is */
 	bool narrow;		/* in this tick the host had no room for what was mapped ahead */
 	bool barren;		/* in this tick the background found nothing idle */
 	u8 hopeless;		/* in this tick the host did not align to that shift, though much was evicted for it */

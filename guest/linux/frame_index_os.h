@@ -116,6 +116,7 @@ typedef pthread_spinlock_t fi_lock_t;
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 #define ____cacheline_aligned_in_smp
+#define noinline		__attribute__((__noinline__))
 
 static inline u64 fi_load(const fi_word_t *w)
 {

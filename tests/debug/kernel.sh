@@ -12,6 +12,16 @@ guest_prefix="redirected, every part: "
 e2e_devices="--device 04:00.0 --device 05:00.0" e2e_append="backend_is=redirect" run_vm 500 debug dmatest dmatest
 check_machine 0
 check_machine 1
+guest_prefix="beyond the budget: "
+e2e_devices="--device 04:00.0 --device 05:00.0" e2e_append="backend_is=redirect exhaust=160" \
+	run_vm 600 debug dmatest dmatest --set dart.size=128M
+check_machine 0
+check_machine 1
+guest_prefix="shared: "
+e2e_devices="--device 04:00.0 --device 05:00.0" run_vm 300 debug sharing dmatest \
+	--set 04:00.0.dart=one --set 05:00.0.dart=one --set dart.size=64M
+check_machine 0
+check_machine 1
 guest_prefix="mapped once: "
 MACSIM_DISK=$(new_disk) e2e_module=" " run_vm 300 debug premap nvme
 check_machine

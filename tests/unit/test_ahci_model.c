@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The SATA controller, driven directly by a host driver small enough to read. */
 #define _GNU_SOURCE
-#include "model_core.h"
+#include "model_disk.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 
 #define GHC  0x04
 #define HIS  0x08
@@ -46,17 +40,11 @@
 #define FLUSH       0xea
 #define SETFEATURES 0xef
 
-#define FILE_BYTES     (8u * 1024 * 1024)
 #define BLOCKS         (FILE_BYTES / 512)
-#define IOVA(at)       (MEMORY_IOVA + (at))
 #define LIST_AT        0x1000
 #define FIS_AT         0x2000
 #define TABLE_AT(slot) (0x10000 + 0x10000 * (slot))
 #define DATA_AT        0x400000
-
-static struct sim_function *f;
-static char path[] = "/tmp/ahci-model-XXXXXX";
-static int file;
 
 static uint32_t load(uint32_t at)
 {
@@ -150,19 +138,11 @@ static int start(void **state)
 	const char *options[] = {"file", path, NULL};
 
 	(void)state;
-	if (ftruncate(file, 0) || ftruncate(file, FILE_BYTES))
-		return -1;
+	empty_file();
 	f = model_start("ahci", options);
 	if (!f)
 		return -1;
 	up();
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	model_stop(f);
 	return 0;
 }
 
@@ -565,12 +545,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(random_driver, start, stop),
 		cmocka_unit_test(options_are_checked),
 	};
-	int failures;
 
-	file = mkstemp(path);
-	if (file < 0)
-		return 1;
-	failures = cmocka_run_group_tests(tests, NULL, NULL);
-	unlink(path);
-	return failures;
+	return RUN_ON_A_FILE(tests);
 }

@@ -223,6 +223,22 @@ static void all_of_it_is_lent(void **state)
 	free(large);
 }
 
+/* A buffer begins anywhere, in a chunk of which nothing is lent, too. */
+static void offsets_are_kept(void **state)
+{
+	static uint8_t pages[2 * BP_ALIGN] __attribute__((aligned(BP_ALIGN)));
+
+	(void)state;
+	for (unsigned offset = 0; offset < BP_ALIGN; offset++) {
+		uint64_t address = bp_map(&pool, pages + offset, 100, BP_TO_DEVICE);
+
+		assert_true(address);
+		assert_int_equal(address % BP_ALIGN, offset);
+		assert_true(bp_unmap(&pool, address, 100, true));
+	}
+	all_of_it_is_lent(state);
+}
+
 static void bad_memory_is_refused(void **state)
 {
 	struct bounce_pool other;
@@ -474,6 +490,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(syncs_copy_their_part, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_not_mapped_is_not_unmapped, setup, teardown),
 		cmocka_unit_test_setup_teardown(all_of_it_is_lent, setup, teardown),
+		cmocka_unit_test_setup_teardown(offsets_are_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_memory_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(random_use_agrees_with_model, setup, teardown),
 		cmocka_unit_test_setup_teardown(threads_do_not_meet, setup, teardown),

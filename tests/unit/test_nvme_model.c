@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The NVMe function, driven directly by a host driver small enough to read. */
 #define _GNU_SOURCE
-#include "model_core.h"
+#include "model_disk.h"
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 
 #define CC    0x14
 #define CSTS  0x1c
@@ -19,10 +13,8 @@
 #define RDY   1u
 #define CFS   2u
 
-#define FILE_BYTES (8u * 1024 * 1024)
-#define PAGE       4096u
-#define ENTRIES    16u
-#define IOVA(at)   (MEMORY_IOVA + (at))
+#define PAGE    4096u
+#define ENTRIES 16u
 
 /* Host memory: one page per queue, then lists and data. */
 #define SQ_AT(q) (0x2000 * (q))
@@ -63,11 +55,8 @@ struct queue {
 	bool phase;
 };
 
-static struct sim_function *f;
 static struct queue queues[9];
 static uint16_t next_cid;
-static char path[] = "/tmp/nvme-model-XXXXXX";
-static int file;
 
 /* The host driver */
 
@@ -234,8 +223,7 @@ static void start_with(const char *key, const char *value, const char *key2, con
 static int start(void **state)
 {
 	(void)state;
-	assert_int_equal(ftruncate(file, 0), 0);
-	assert_int_equal(ftruncate(file, FILE_BYTES), 0);
+	empty_file();
 	start_with("mdts", "2097152", NULL, NULL);
 	return f ? 0 : -1;
 }
@@ -246,13 +234,6 @@ static int start_ready(void **state)
 		return -1;
 	enable();
 	return create_queues(1, ENTRIES, ENTRIES) ? -1 : 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	model_stop(f);
-	return 0;
 }
 
 /* Registers and states */
@@ -898,12 +879,6 @@ int main(void)
 		cmocka_unit_test(options_are_checked),
 		cmocka_unit_test_setup_teardown(random_driver, start_ready, stop),
 	};
-	int failures;
 
-	file = mkstemp(path);
-	if (file < 0)
-		return 1;
-	failures = cmocka_run_group_tests(tests, NULL, NULL);
-	unlink(path);
-	return failures;
+	return RUN_ON_A_FILE(tests);
 }

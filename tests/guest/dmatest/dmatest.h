@@ -4,7 +4,7 @@
  *
  * dmatest_main.c is an ordinary PCI driver: BARs, interrupts, queues.
  * dmatest_tests.c uses every part of the DMA API through it and compares what
- * arrives.  It knows nothing about what stands between it and the device.
+ * arrives.  dmatest_trace.c replays traces of requests.  The driver knows nothing about what stands between it and the device.
  */
 #ifndef DMATEST_H
 #define DMATEST_H
@@ -21,6 +21,7 @@
 #define DT_TIMEOUT	(20 * HZ)
 
 struct dt;
+struct dt_trace;
 
 /*
  * One descriptor on its way.  done() runs in hard interrupt context; without
@@ -60,6 +61,7 @@ struct dt {
 	struct dt_queue queue[DMATEST_MAX_QUEUES];
 	struct dt_vector vector[DMATEST_MAX_VECTORS];
 	struct dentry *debugfs;
+	struct dt_trace *trace;	/* under run_lock */
 
 	struct mutex run_lock;	/* one run at a time; guards result */
 	bool gone;
@@ -87,5 +89,10 @@ static inline void dt_write(struct dt *dt, u32 offset, u32 value)
 
 /* Run all tests; the verdict is in dt->result and in the kernel log. Caller holds run_lock. */
 int dt_run_tests(struct dt *dt);
+
+/* Once per function, before its files are there; the file; when nobody uses it any more: unmaps and frees. */
+int dt_trace_init(struct dt *dt);
+void dt_trace_show(struct dt *dt);
+void dt_trace_exit(struct dt *dt);
 
 #endif

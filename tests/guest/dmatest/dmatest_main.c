@@ -319,6 +319,9 @@ static int dt_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	dma_set_min_align_mask(dev, SZ_4K - 1);
 	pci_set_master(pdev);
 
+	rc = dt_trace_init(dt);
+	if (rc)
+		return rc;
 	rc = dt_init_interrupts(dt);
 	if (rc)
 		return dev_err_probe(dev, rc, "no interrupt vectors\n");
@@ -333,6 +336,7 @@ static int dt_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	dt->debugfs = debugfs_create_dir(pci_name(pdev), dt_debugfs);
 	debugfs_create_file("run", 0200, dt->debugfs, dt, &dt_run_fops);
 	debugfs_create_file("result", 0444, dt->debugfs, dt, &dt_result_fops);
+	dt_trace_show(dt);
 	mutex_lock(&dt_devices_lock);
 	list_add_tail(&dt->node, &dt_devices);
 	mutex_unlock(&dt_devices_lock);
@@ -353,6 +357,7 @@ static void dt_remove(struct pci_dev *pdev)
 	dt->gone = true;
 	mutex_unlock(&dt->run_lock);
 	debugfs_remove(dt->debugfs);
+	dt_trace_exit(dt);
 	for (i = 0; i < dt->queues; i++)
 		dt_queue_stop(&dt->queue[i]);
 	pci_clear_master(pdev);

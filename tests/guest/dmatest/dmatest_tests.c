@@ -56,6 +56,16 @@ static unsigned int exhaust_mb;
 module_param(exhaust_mb, uint, 0644);
 MODULE_PARM_DESC(exhaust_mb, "map up to this many MiB at once, or until mapping fails (default 0: do not)");
 
+static unsigned int hold_mb;
+module_param(hold_mb, uint, 0644);
+MODULE_PARM_DESC(hold_mb,
+		 "map this many MiB in both directions and keep them mapped until the next such run (default 0: none)");
+
+static unsigned int touch_pages;
+module_param(touch_pages, uint, 0444);
+MODULE_PARM_DESC(touch_pages,
+		 "map, use and unmap each of this many pages, the same in every run (default 0: none)");
+
 static unsigned int align_kb = 1024;
 module_param(align_kb, uint, 0644);
 MODULE_PARM_DESC(align_kb, "coherent memory is aligned to its size up to this many KiB (default 1024)");
@@ -1316,19 +1326,19 @@ struct dt_hoard {
 
 #define DT_HOARD_ORDER	get_order(SZ_64K)
 
-static void dt_hoard_free(struct dt_ctx *ctx, struct dt_hoard *h)
+static void dt_hoard_free(struct device *dev, struct dt_hoard *h)
 {
 	for (; h->nr; h->nr--) {
-		dma_unmap_page(ctx->dev, h->dma[h->nr - 1], SZ_64K, h->dir);
+		dma_unmap_page(dev, h->dma[h->nr - 1], SZ_64K, h->dir);
 		__free_pages(h->pages[h->nr - 1], DT_HOARD_ORDER);
 	}
 	kvfree(h->dma);
 	kvfree(h->pages);
 }
 
-static int dt_hoard(struct dt_ctx *ctx, struct dt_hoard *h, enum dma_data_direction dir)
+static int dt_hoard(struct dt_ctx *ctx, struct dt_hoard *h, unsigned int mb, enum dma_data_direction dir)
 {
-	*h = (struct dt_hoard){ .most = exhaust_mb * (SZ_1M / SZ_64K), .dir = dir };
+	*h = (struct dt_hoard){ .most = mb * (SZ_1M / SZ_64K), .dir = dir };
 	h->pages = kvcalloc(h->most, sizeof(*h->pages), GFP_KERNEL);
 	h->dma = kvcalloc(h->most, sizeof(*h->dma), GFP_KERNEL);
 	if (!h->most || !h->pages || !h->dma)
@@ -1357,7 +1367,7 @@ static int test_exhaust(struct dt_ctx *ctx)
 {
 	struct dt_hoard h;
 	u64 pattern = dt_random(ctx);
-	int rc = dt_hoard(ctx, &h, DMA_FROM_DEVICE);
+	int rc = dt_hoard(ctx, &h, exhaust_mb, DMA_FROM_DEVICE);
 	unsigned int i, nr = h.nr;
 
 	for (i = 0; i < nr && !rc; i++)
@@ -1369,7 +1379,7 @@ static int test_exhaust(struct dt_ctx *ctx)
 			rc = dt_fail(ctx, "buffer %u holds other data", i);
 		__free_pages(h.pages[i], DT_HOARD_ORDER);
 	}
-	dt_hoard_free(ctx, &h);
+	dt_hoard_free(ctx->dev, &h);
 	/* And everything works as before. */
 	return rc ? rc : test_single(ctx);
 }
@@ -1390,7 +1400,7 @@ static int dt_one_way(struct dt_ctx *ctx)
 static int test_beyond(struct dt_ctx *ctx)
 {
 	struct dt_hoard h;
-	int rc = dt_hoard(ctx, &h, DMA_BIDIRECTIONAL);
+	int rc = dt_hoard(ctx, &h, exhaust_mb, DMA_BIDIRECTIONAL);
 
 	if (!rc && !h.full)
 		rc = DT_SKIP;
@@ -1398,8 +1408,96 @@ static int test_beyond(struct dt_ctx *ctx)
 		rc = dt_parallel(ctx, clamp(threads, 1u, (unsigned int)DT_MAX_THREADS), dt_one_way);
 	if (!rc)
 		rc = test_in_hardirq(ctx);
-	dt_hoard_free(ctx, &h);
+	dt_hoard_free(ctx->dev, &h);
 	return rc ? rc : test_single(ctx);
+}
+
+/* What a function keeps from one run to the next, for those who read statistics in between. */
+struct dt_kept {
+	struct dt_hoard held;
+	struct page **pages;
+	unsigned int nr;
+};
+
+static void dt_kept_release(struct device *dev, void *res)
+{
+	struct dt_kept *kept = res;
+
+	dt_hoard_free(dev, &kept->held);
+	for (; kept->nr; kept->nr--)
+		__free_pages(kept->pages[kept->nr - 1], DT_HOARD_ORDER);
+	kvfree(kept->pages);
+}
+
+static struct dt_kept *dt_kept(struct dt_ctx *ctx)
+{
+	struct dt_kept *kept = devres_find(ctx->dev, dt_kept_release, NULL, NULL);
+
+	if (kept)
+		return kept;
+	kept = devres_alloc(dt_kept_release, sizeof(*kept), GFP_KERNEL);
+	if (kept)
+		devres_add(ctx->dev, kept);
+	return kept;
+}
+
+static int test_hold(struct dt_ctx *ctx)
+{
+	struct dt_kept *kept = hold_mb ? dt_kept(ctx) : NULL;
+	int rc;
+
+	if (!kept)
+		return DT_SKIP;
+	dt_hoard_free(ctx->dev, &kept->held);
+	rc = dt_hoard(ctx, &kept->held, hold_mb, DMA_BIDIRECTIONAL);
+	return rc || kept->held.nr == kept->held.most ? rc :
+		dt_fail(ctx, "only %u KiB of %u MiB could be mapped", kept->held.nr * 64, hold_mb);
+}
+
+/* Each at the beginning of 64 KiB: no page shares with another what a translation has for its smallest piece. */
+static int dt_kept_pages(struct dt_kept *kept)
+{
+	if (!kept->pages)
+		kept->pages = kvcalloc(touch_pages, sizeof(*kept->pages), GFP_KERNEL);
+	if (!kept->pages)
+		return -ENOMEM;
+	for (; kept->nr < touch_pages; kept->nr++) {
+		kept->pages[kept->nr] = alloc_pages(GFP_KERNEL, DT_HOARD_ORDER);
+		if (!kept->pages[kept->nr])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int dt_touch(struct dt_ctx *ctx, struct page *page)
+{
+	u64 pattern = dt_random(ctx);
+	dma_addr_t dma;
+	int rc;
+
+	memset(page_address(page), 0, PAGE_SIZE);
+	dma = dma_map_page(ctx->dev, page, 0, PAGE_SIZE, DMA_FROM_DEVICE);
+	if (dma_mapping_error(ctx->dev, dma))
+		return dt_fail(ctx, "dma_map_page failed");
+	rc = dt_fill(ctx, dma, pattern, PAGE_SIZE);
+	dma_unmap_page(ctx->dev, dma, PAGE_SIZE, DMA_FROM_DEVICE);
+	if (!rc && !dt_is_pattern(page_address(page), pattern, PAGE_SIZE))
+		rc = dt_fail(ctx, "the CPU reads other data");
+	return rc;
+}
+
+static int test_touch(struct dt_ctx *ctx)
+{
+	struct dt_kept *kept = touch_pages ? dt_kept(ctx) : NULL;
+	unsigned int i;
+	int rc;
+
+	if (!kept)
+		return DT_SKIP;
+	rc = dt_kept_pages(kept);
+	for (i = 0; i < kept->nr && !rc; i++)
+		rc = dt_touch(ctx, kept->pages[i]);
+	return rc;
 }
 
 /* Not a test of this system but of its tests: the host must notice. */
@@ -1448,6 +1546,8 @@ static const struct dt_test {
 	{ "parallel", test_parallel, true },
 	{ "exhaust", test_exhaust, true },
 	{ "beyond", test_beyond, true },
+	{ "hold", test_hold, true },
+	{ "touch", test_touch, true },
 	{ "reset", test_reset, true },
 	{ "stray", test_stray, true },
 };
