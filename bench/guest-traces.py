@@ -6,7 +6,8 @@
 
 Maps and unmaps of a phase may differ by TOLERANCE, and by as many as SLACK.  default maps ahead in up to 2 MiB, and what lies
 around a block of 256 KiB is another block in the guest.  A phase before which idle memory ended, as it does in a guest that
-is slow, has no counterpart and is not judged.  The replayer has the guest's budget, and pools as large in it.  Exit status 1 when strict or default differ by more.
+is slow, has no counterpart and is not judged.  The replayer has the guest's budget, and pools as large in it.  Exit status 1
+when strict or default differ by more.
 """
 import csv
 import subprocess

@@ -203,7 +203,7 @@ is "instructions are counted, each once" "$(printf '%016x' $((4 * 100000 + 4)))"
 	timeout 60 "$B/qemu/bin/qemu-system-aarch64" -M virt -cpu max -nographic -nodefaults -serial stdio \
 		-kernel "$B/bench/insn/count" -plugin "file=$B/bench/insn/insn.so" </dev/null 2>&1)"
 
-printf '@@bench kind=trace-begins trace=known policy=strict bytes_max=1610612736 base_bytes=0 live_max=65536 base_live=0\n@@bench kind=trace trace=known policy=strict phase=all maps=1 unmaps=1\n' >"$work/tr.txt"
+printf '@@bench kind=trace-begins trace=known policy=strict bytes_max=1610612736 live_max=65536\n@@bench kind=trace trace=known policy=strict phase=all maps=1 unmaps=1\n' >"$work/tr.txt"
 bench/guest-traces.py "$replay" "$work/tr" "$work" >"$work/hits" && : >"$work/hits"
 none "a guest that asks as often as the replayer" "$work/hits"
 sed -i 's/maps=1 unmaps/maps=20 unmaps/' "$work/tr.txt"

@@ -49,9 +49,9 @@ for t in $(parameter traces | tr , ' '); do
 		echo "$bdf" >$dmatest/unbind
 		echo "$p" >/sys/module/apple_dma/parameters/mode
 		echo "$bdf" >$dmatest/bind
-		base="base_bytes=$(stat_of bytes) base_live=$(stat_of live) bytes_max=$(stat_of bytes_max) live_max=$(stat_of live_max)"
+		limits="bytes_max=$(stat_of bytes_max) live_max=$(stat_of live_max)"
 		memory=$(/drive "/traces/$t.trace" "/sys/kernel/debug/dmatest/$bdf/trace" begin) || not_ok "$t: memory for it"
-		echo "@@bench kind=trace-begins trace=$t policy=$p $memory $base"
+		echo "@@bench kind=trace-begins trace=$t policy=$p $memory $limits"
 		first=
 		grep -v '^#' "/traces/$t.trace" | sed -n 3p | grep -q '^phase' || first=all
 		for phase in $first $(sed -n 's/^phase //p' "/traces/$t.trace"); do
