@@ -103,12 +103,12 @@ void index_put(struct index *x, struct fi_dying *dying, const struct piece *p)
 	abort();
 }
 
-void index_work(struct index *x)
+void index_work(struct index *x, bool tick)
 {
-	if (!x->soon)
+	if (!x->soon && !tick)
 		return;
 	x->soon = false;
-	fi_work(&x->fi, false);
+	fi_work(&x->fi, tick);
 }
 
 void index_believes(struct index *x, uint64_t *maps, uint64_t *unmaps, uint64_t *exits)

@@ -30,8 +30,8 @@ void index_stop(struct index *x);
 int index_get(struct index *x, struct piece *const *pieces, u32 nr, bool packed, bool natural);
 /* Aborts for what is not mapped.  fi_put_done() is the caller's. */
 void index_put(struct index *x, struct fi_dying *dying, const struct piece *p);
-/* The work that a request has woken runs right after it. */
-void index_work(struct index *x);
+/* The background: what the last request has woken, or a tick. */
+void index_work(struct index *x, bool tick);
 void index_believes(struct index *x, uint64_t *maps, uint64_t *unmaps, uint64_t *exits);
 
 /* Memory for a pool, at most INDEX_OWN_BYTES, mapped and in use.  False when there is no room. */

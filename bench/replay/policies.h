@@ -31,8 +31,8 @@ struct policy {
 	/* All pieces or none.  0 or a negative errno. */
 	int (*map)(void *state, struct piece *pieces, uint32_t nr, enum use use);
 	void (*unmap)(void *state, const struct piece *pieces, uint32_t nr);
-	/* A second has passed. */
-	void (*tick)(void *state);
+	/* The background, right after each request; tick: a second has passed. */
+	void (*work)(void *state, bool tick);
 	/* Every mapping ends. */
 	void (*stop)(void *state);
 	/* The IOVAs are another IOMMU's: the host model does not know them. */

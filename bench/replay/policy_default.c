@@ -127,15 +127,14 @@ static int map(void *state, struct piece *pieces, uint32_t nr, enum use use)
 		if (err)
 			unmap(s, pieces, done);
 	}
-	index_work(&s->index);
 	return err;
 }
 
-static void tick(void *state)
+static void work(void *state, bool tick)
 {
 	struct shipped *s = state;
 
-	fi_work(&s->index.fi, true);
+	index_work(&s->index, tick);
 }
 
 static void stop(void *state)
@@ -162,7 +161,7 @@ static const struct copies *copies(void *state)
 	return &s->bounce.copies;
 }
 
-const struct policy policy_default = {"default", start_default, map, unmap, tick, stop, false, believes, copies};
-const struct policy policy_strict = {"strict", start_strict, map, unmap, tick, stop, false, believes, copies};
-const struct policy policy_bounce_only = {"bounce-only", start_bounce_only, map,   unmap, tick, stop,
+const struct policy policy_default = {"default", start_default, map, unmap, work, stop, false, believes, copies};
+const struct policy policy_strict = {"strict", start_strict, map, unmap, work, stop, false, believes, copies};
+const struct policy policy_bounce_only = {"bounce-only", start_bounce_only, map,   unmap, work, stop,
 					  false,         believes,          copies};

@@ -46,9 +46,10 @@ static void unmap(void *state, const struct piece *pieces, uint32_t nr)
 	(void)nr;
 }
 
-static void tick(void *state)
+static void work(void *state, bool tick)
 {
 	(void)state;
+	(void)tick;
 }
 
 static void stop(void *state)
@@ -60,4 +61,4 @@ static void stop(void *state)
 	free(x);
 }
 
-const struct policy policy_identity = {"identity", start, map, unmap, tick, stop, false, NULL, NULL};
+const struct policy policy_identity = {"identity", start, map, unmap, work, stop, false, NULL, NULL};

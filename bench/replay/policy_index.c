@@ -38,15 +38,14 @@ static int map(void *state, struct piece *pieces, uint32_t nr, enum use use)
 			unmap(x, pieces, done);
 		done += n;
 	}
-	index_work(x);
 	return err;
 }
 
-static void tick(void *state)
+static void work(void *state, bool tick)
 {
 	struct index *x = state;
 
-	fi_work(&x->fi, true);
+	index_work(x, tick);
 }
 
 static void stop(void *state)
@@ -60,4 +59,4 @@ static void believes(void *state, uint64_t *maps, uint64_t *unmaps, uint64_t *ex
 	index_believes(state, maps, unmaps, exits);
 }
 
-const struct policy policy_index = {"index", start, map, unmap, tick, stop, false, believes, NULL};
+const struct policy policy_index = {"index", start, map, unmap, work, stop, false, believes, NULL};

@@ -55,9 +55,10 @@ static int map(void *state, struct piece *pieces, uint32_t nr, enum use use)
 	return 0;
 }
 
-static void tick(void *state)
+static void work(void *state, bool tick)
 {
 	(void)state;
+	(void)tick;
 }
 
 static void stop(void *state)
@@ -68,4 +69,4 @@ static void stop(void *state)
 	free(n);
 }
 
-const struct policy policy_naive = {"naive", start, map, unmap, tick, stop, false, NULL, NULL};
+const struct policy policy_naive = {"naive", start, map, unmap, work, stop, false, NULL, NULL};

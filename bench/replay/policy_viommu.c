@@ -92,9 +92,10 @@ static void unmap(void *state, const struct piece *pieces, uint32_t nr)
 		flush(v);
 }
 
-static void tick(void *state)
+static void work(void *state, bool tick)
 {
-	flush(state);
+	if (tick)
+		flush(state);
 }
 
 static void stop(void *state)
@@ -102,5 +103,5 @@ static void stop(void *state)
 	free(state);
 }
 
-const struct policy policy_viommu_strict = {"viommu-strict", start_strict, map, unmap, tick, stop, true, NULL, NULL};
-const struct policy policy_viommu_lazy = {"viommu-lazy", start_lazy, map, unmap, tick, stop, true, NULL, NULL};
+const struct policy policy_viommu_strict = {"viommu-strict", start_strict, map, unmap, work, stop, true, NULL, NULL};
+const struct policy policy_viommu_lazy = {"viommu-lazy", start_lazy, map, unmap, work, stop, true, NULL, NULL};

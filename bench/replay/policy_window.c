@@ -129,9 +129,10 @@ static int map(void *state, struct piece *pieces, uint32_t nr, enum use use)
 	return 0;
 }
 
-static void tick(void *state)
+static void work(void *state, bool tick)
 {
 	(void)state;
+	(void)tick;
 }
 
 static void stop(void *state)
@@ -144,4 +145,4 @@ static void stop(void *state)
 	free(w);
 }
 
-const struct policy policy_window = {"window", start, map, unmap, tick, stop, false, NULL, NULL};
+const struct policy policy_window = {"window", start, map, unmap, work, stop, false, NULL, NULL};

@@ -99,7 +99,7 @@ static void advance(struct replay *r, uint64_t ns)
 		r->ticked = until;
 		raise(&l->idle_age, host_idle_age(&r->host));
 		raise(&l->stranded_peak, (uint64_t)host_stranded(&r->host) << HOST_SHIFT);
-		r->policy->tick(r->state);
+		r->policy->work(r->state, true);
 	}
 }
 
@@ -187,7 +187,7 @@ static void event(struct replay *r, const struct trace_event *e)
 	advance(r, e->ns);
 	if (e->op == TRACE_END)
 		return;
-	/* What the background has done in between is nobody's, but the phase's. */
+	/* What the background does in between is nobody's, but the phase's. */
 	before = r->host;
 	copied = copies(r, (struct copies){0});
 	if (e->op == TRACE_UNMAP)
@@ -203,6 +203,7 @@ static void event(struct replay *r, const struct trace_event *e)
 	c.missed = c.requests && c.maps;
 	add(&r->total, &c);
 	add(&r->label[e->label], &c);
+	r->policy->work(r->state, false);
 	sample(r);
 }
 
