@@ -295,13 +295,18 @@ def per_page(row):
     return (row["maps"] + row["unmaps"]) / (row["bytes"] / 4096)
 
 
+def mapped_per_page(row):
+    """Each map comes to an unmap; those of a phase are in part of what the phase before has mapped."""
+    return 2 * row["maps"] / (row["bytes"] / 4096)
+
+
 def g9(r):
-    value, trace = max((per_page(r.row(t, "steady", "index")), t) for t in OVER)
+    value, trace = max((mapped_per_page(r.row(t, "steady", "index")), t) for t in OVER)
     return value, f"{value:.4f} calls per page, {trace}"
 
 
 def g9_large(r):
-    value, trace = max((per_page(r.row(t, "steady", "index")), t) for t in ("stream-1m-run32k", "stream-run2m"))
+    value, trace = max((mapped_per_page(r.row(t, "steady", "index")), t) for t in ("stream-1m-run32k", "stream-run2m"))
     return value, f"{value:.4f} calls per page, {trace}"
 
 
