@@ -121,7 +121,7 @@
 #define FI_PLACE	(64 * FI_LOOKS)	/* frames looked at for a place that could be aligned */
 #define FI_CLUSTER	18	/* as a shift: blocks that fill up bit by bit */
 #define FI_CHANCE	8	/* frames that do not follow each other by chance */
-#define FI_JUDGED	64u	/* frames mapped ahead before it is judged whether they were of use */
+#define FI_JUDGED	512u	/* frames mapped ahead before it is judged whether they were of use */
 #define FI_PATIENCE	255	/* judgements */
 #define FI_LARGE_PAGE	16	/* the smallest that a device maps as one: 64 KiB */
 #define FI_GLANCE	256	/* frames gone idle on a CPU, after which it is looked at how many are */

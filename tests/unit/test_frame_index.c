@@ -688,7 +688,7 @@ static void reach_is_learned(void **state)
 	}
 	/* Now and then more is tried. */
 	assert_in_range(host.maps - maps, 100, 130);
-	assert_in_range(counters().prefetched - counters().prefetch_hits - frames, 0, 16 * 8);
+	assert_in_range(counters().prefetched - counters().prefetch_hits - frames, 0, 16 * 16);
 	model_agree(&fi, &host);
 }
 
