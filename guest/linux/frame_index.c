@@ -1091,8 +1091,10 @@ static void absorb(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_w
 		if ((word & (W_STATE | W_COUNT)) != W_LIVE)
 			continue;
 		entry = fi_load(&fi->reverse[w_iova(word)]);
+		if (entry == NOT_MAPPED)
+			continue;
 		g = &fi->groups[r_group(entry)];
-		if (entry == NOT_MAPPED || !in_cache(READ_ONCE(g->where)))
+		if (!in_cache(READ_ONCE(g->where)))
 			continue;
 		looks -= g->frames;
 		if (lies_within(fi, g, want))

@@ -177,15 +177,28 @@ static void what_is_idle_counts(void **state)
 	done(&held);
 }
 
-/* Most of the budget is in use for good: what comes once is copied, what comes again gets the rest of it. */
+/* Most of the budget is in use, for good. */
+static struct held most[BUDGET * 3 / 4 + 1];
+
+static void use_most(void)
+{
+	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
+		request(i * 4, PAGE_BYTES, &most[i]);
+}
+
+static void leave_most(void)
+{
+	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
+		done(&most[i]);
+}
+
+/* What comes once is copied, what comes again gets the rest of the budget. */
 static void a_second_touch_is_mapped(void **state)
 {
-	static struct held held[BUDGET * 4 / 5];
 	struct held one;
 
 	(void)state;
-	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
-		request(i * 4, PAGE_BYTES, &held[i]);
+	use_most();
 	request(4000, PAGE_BYTES, &one);
 	assert_int_equal(one.bytes, 0);
 	request(4001, PAGE_BYTES, &one);
@@ -201,8 +214,7 @@ static void a_second_touch_is_mapped(void **state)
 	request(4096, BC_CHEAP_COPY + 1, &one);
 	assert_int_not_equal(one.bytes, 0);
 	done(&one);
-	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
-		done(&held[i]);
+	leave_most();
 	/* It is wide again once what was idle is gone. */
 	for (uint32_t i = 0; i < 12; i++)
 		fi_work(&fi, true);
@@ -214,12 +226,10 @@ static void a_second_touch_is_mapped(void **state)
 /* What comes again so late that it would not stay mapped until it comes for the third time is copied again. */
 static void a_late_second_touch_is_not(void **state)
 {
-	static struct held held[BUDGET * 4 / 5];
 	struct held one;
 
 	(void)state;
-	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
-		request(i * 4, PAGE_BYTES, &held[i]);
+	use_most();
 	request(4000, PAGE_BYTES, &one);
 	assert_int_equal(one.bytes, 0);
 	for (uint32_t i = 0; i < BUDGET / 2; i++) {
@@ -228,24 +238,20 @@ static void a_late_second_touch_is_not(void **state)
 	}
 	request(4000, PAGE_BYTES, &one);
 	assert_int_equal(one.bytes, 0);
-	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
-		done(&held[i]);
+	leave_most();
 }
 
 /* A list that one mapping is enough for is mapped when it is long, however short its pieces. */
 static void a_long_list_is_mapped(void **state)
 {
 	const struct bc_list brief = {4000 * PAGE_BYTES, BC_CHEAP_COPY}, lengthy = {5000 * PAGE_BYTES, BC_CHEAP_COPY + 1};
-	static struct held held[BUDGET * 4 / 5];
 
 	(void)state;
-	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
-		request(i * 4, PAGE_BYTES, &held[i]);
+	use_most();
 	assert_true(bc_short(&choice, now));
 	assert_true(bc_copies(&choice, brief.phys, PAGE_BYTES, &brief));
 	assert_false(bc_copies(&choice, lengthy.phys, PAGE_BYTES, &lengthy));
-	for (uint32_t i = 0; i < BUDGET * 3 / 4 + 1; i++)
-		done(&held[i]);
+	leave_most();
 }
 
 /*
