@@ -113,10 +113,11 @@ def replay_tables(results, out):
             cells.append(f"{row['exposed_avg'] / MIB:.0f} / {row['exposed_peak'] / MIB:.0f} / {row['idle_age_s']:.1f}" if row else "")
         rows.append(cells)
     out.append("The price of caching. Memory that the device can reach and no driver uses, MiB on average / at most / "
-               "longest time a mapping was wholly idle, s. Pools are not in it (default: bounce buffers of 64 MiB and a chunk or two of "
+               "longest time a mapping was wholly idle, s. Pools are not in it (default: bounce buffers of 32 MiB and two chunks of "
                "2 MiB for allocations; strict: bounce buffers):\n")
     out.append(table(["trace", "window", "strict", "default"], rows))
     stream_cost_table(results, out)
+    alignment_table(results, out)
     list_table(results, out)
     return values
 
@@ -135,6 +136,21 @@ def stream_cost_table(results, out):
     out.append(f"Streams: mapped (index), copied, and what default makes of it. Core-s per GiB are derived, asking and copying, "
                f"with {goals.CALL * 1e6:.0f} us a host call, {goals.EXIT * 1e6:.0f} us an exit and {goals.COPY / 1e9:.1f} GB/s copied:\n")
     out.append(table(["trace", "policy", "host calls per 4 KiB", "of the bytes in copies", "copied per byte", "core-s per GiB"], rows))
+
+
+def alignment_table(results, out):
+    """What it takes the extension to have large memory where it is wished."""
+    rows = []
+    for t in traces(results):
+        phase = "cold" if (t, "cold", "default", "") in results.replay else last_phase(results, t)
+        row = results.replay.get((t, phase, "default", ""))
+        if row and row["wishes"]:
+            rows.append([t, f"{row['maps']:.0f}", f"{row['wishes']:.0f}", f"{row['misaligned']:.0f}", f"{row['mapper_calls'] / row['maps']:.2f}"])
+    if not rows:
+        return
+    out.append("Alignment. Mappings of 64 KiB and more are wished congruent to their memory. A call of the host is one, however often "
+               "the extension then has to ask the mapper (default, cold; the mapper is one that takes the lowest gap):\n")
+    out.append(table(["trace", "mappings", "with a wish", "not met", "calls of the mapper per mapping"], rows))
 
 
 def list_table(results, out):

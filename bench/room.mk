@@ -11,8 +11,8 @@ BENCH_MACHINE := $(addprefix $(B)/,macsim/bin/macsim macsim/bin/macsim-ctl dext/
 	qemu/bin/qemu-system-aarch64)
 
 # Traces against a model of the host.
-$(BENCH_REPLAY_OBJS): CPPFLAGS := -Iguest/linux -D_GNU_SOURCE
-$(BENCH)/replay/replay: $(BENCH_REPLAY_OBJS)
+$(BENCH_REPLAY_OBJS): CPPFLAGS := -Iguest/linux -Idext/core -Iabi -D_GNU_SOURCE
+$(BENCH)/replay/replay: $(BENCH_REPLAY_OBJS) $(B)/dext/libvfacore.a
 	$(CC) $(LDFLAGS) $^ -lpthread -o $@
 
 # The guest's module with the benchmark's policies: one file of it is another.

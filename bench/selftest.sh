@@ -53,9 +53,9 @@ all 1 1 2 4210688 3
 again 2 2 4 4227072 3" "$(counts strict)"
 is "index: and found again when they are not" "all 1 0 1 16384 1
 again 1 0 1 49152 2" "$(counts index)"
-is "default: the same behind pools: bounce buffers of 4 MiB, as all of RAM fits, and a chunk of 2 MiB" "start 3 0 3 6291456 3
-all 1 0 1 6307840 4
-again 1 0 1 6340608 5" "$(counts default)"
+is "default: the same behind pools: bounce buffers of 4 MiB, as all of RAM fits, and two chunks of 2 MiB" "start 4 0 4 8388608 4
+all 1 0 1 8404992 5
+again 1 0 1 8437760 6" "$(counts default)"
 is "identity: once, all of it" "start 1 0 1 1073741824 1
 all 0 0 0 1073741824 1
 again 0 0 0 1073741824 1" "$(counts identity)"

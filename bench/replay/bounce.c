@@ -5,14 +5,14 @@
 
 #define CHUNK_BYTES (2u << 20)
 #define CHUNK_MIN   (128u << 10)
-#define POOL_MAX    (64ull << 20)
+#define POOL_MAX    (32ull << 20)
 #define POOL_SMALL  (4ull << 20) /* where all of RAM fits in the budget */
 #define FULL_NS     20000000ull
 
 /* As apple_dma_bounce.c says. */
 static u64 wanted_bytes(const struct host *h)
 {
-	u64 ram = (u64)h->ram_frames << HOST_SHIFT, budget = (u64)h->window << HOST_SHIFT;
+	u64 ram = (u64)h->ram_frames << HOST_SHIFT, budget = (u64)h->budget << HOST_SHIFT;
 
 	return min(ram <= budget ? POOL_SMALL : min(POOL_MAX, min(ram / 16, budget / 16)), budget / 4);
 }

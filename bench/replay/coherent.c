@@ -6,6 +6,7 @@
 #define PAGE        4096u
 #define CHUNK_BYTES (2ull << 20)
 #define CHUNK_MIN   (64ull << 10)
+#define CHUNK_PART  64
 
 static u32 order_of(u64 bytes)
 {
@@ -110,36 +111,38 @@ bool coherent_alloc(struct coherent *c, struct piece *p)
 
 bool coherent_free(struct coherent *c, const struct piece *p)
 {
-	u32 found = c->nr, other = c->nr, nr = pages_of(p->bytes);
+	u32 found = c->nr, empty = 0, nr = pages_of(p->bytes);
 
 	for (u32 i = 0; i < c->nr; i++) {
 		if (p->at - c->chunks[i]->mem.at < c->chunks[i]->mem.bytes)
 			found = i;
 		else if (!c->chunks[i]->used)
-			other = i;
+			empty++;
 	}
 	if (found == c->nr)
 		return false;
 	memset(&c->chunks[found]->taken[(p->at - c->chunks[found]->mem.at) / PAGE], false, nr);
 	c->chunks[found]->used -= nr;
 	c->free += nr;
-	/* An empty one is kept, a second one is not. */
-	if (!c->chunks[found]->used && other < c->nr)
+	/* As many empty ones are kept as there were to begin with. */
+	if (!c->chunks[found]->used && empty >= c->kept)
 		end_chunk(c, found);
 	return true;
 }
 
 void coherent_start(struct coherent *c, struct index *x)
 {
-	u64 bytes = min(CHUNK_BYTES, ((u64)x->host->window << HOST_SHIFT) / 16);
+	u64 bytes = min(CHUNK_BYTES, ((u64)x->host->budget << HOST_SHIFT) / 16);
 
 	memset(c, 0, sizeof(*c));
 	c->index = x;
 	if (bytes < CHUNK_MIN)
 		return;
 	c->order = ilog2(bytes) - 12;
+	c->kept = bytes <= ((u64)x->host->budget << HOST_SHIFT) / CHUNK_PART ? 2 : 1;
 	c->there = true;
-	grow(c);
+	while (c->nr < c->kept && grow(c))
+		;
 }
 
 void coherent_stop(struct coherent *c)

@@ -23,11 +23,12 @@ struct coherent {
 	bool there;
 	u32 order;                                      /* of a chunk, in pages */
 	u32 free;                                       /* pages of all of them */
+	u32 kept;                                       /* chunks, even if they are empty */
 	struct coherent_chunk *chunks[COHERENT_CHUNKS]; /* in the order of their birth */
 	u32 nr;
 };
 
-/* Maps the first chunk. */
+/* Maps the first chunks. */
 void coherent_start(struct coherent *c, struct index *x);
 void coherent_stop(struct coherent *c);
 /* False: it has to be mapped for itself. */

@@ -26,7 +26,8 @@ static uint32_t frames_known(const struct host *h)
 void host_init(struct host *h, uint64_t budget, uint32_t mappings_max, uint64_t ram_base, uint64_t ram_bytes)
 {
 	memset(h, 0, sizeof(*h));
-	h->window = budget >> HOST_SHIFT;
+	h->budget = budget >> HOST_SHIFT;
+	h->window = h->budget + h->budget / 15;
 	h->mappings_max = mappings_max;
 	h->ram_first = ram_base >> HOST_SHIFT;
 	h->ram_frames = (ram_base + ram_bytes + HOST_FRAME - 1 - ((uint64_t)h->ram_first << HOST_SHIFT)) >> HOST_SHIFT;
@@ -54,11 +55,6 @@ void host_destroy(struct host *h)
 	free(h->times_mapped);
 }
 
-static bool is_used(const struct host *h, uint32_t frame)
-{
-	return h->used[frame / 64] >> frame % 64 & 1;
-}
-
 /* The first used frame from `at` on, below `end`; `end` if there is none.  With flip, the first free one. */
 static uint32_t next(const struct host *h, uint32_t at, uint32_t end, bool flip)
 {
@@ -74,26 +70,96 @@ static uint32_t next(const struct host *h, uint32_t at, uint32_t end, bool flip)
 	return end;
 }
 
-static uint32_t place(const struct host *h, uint32_t frames, uint64_t residue, uint32_t step)
+/* The lowest gap that is large enough. */
+static uint32_t gap(const struct host *h, uint32_t frames)
 {
-	uint32_t at = 0;
+	uint32_t at = 0, end;
 
 	for (;;) {
-		uint32_t end;
-
 		at = next(h, at, h->window, true);
-		at += (residue - at) & (step - 1);
-		if (at >= h->window || frames > h->window - at)
+		if (frames > h->window - at)
 			return HOST_NONE;
-		if (is_used(h, at)) {
-			at++;
-			continue;
-		}
 		end = next(h, at, at + frames, false);
 		if (end == at + frames)
 			return at;
 		at = end;
 	}
+}
+
+/* The platform's mapper, as the extension sees it (dext/core/placement.h). */
+
+struct request {
+	struct host *host;
+	uint64_t bytes;
+};
+
+static enum vfa_status take(struct host *h, uint64_t bytes, struct vfa_block *out)
+{
+	uint32_t frames = bytes >> HOST_SHIFT, base = gap(h, frames);
+
+	h->counts.mapper_calls++;
+	if (base == HOST_NONE)
+		return VFA_E_NO_SPACE;
+	for (uint32_t at = base; at < base + frames; at++)
+		h->used[at / 64] |= 1ull << at % 64;
+	*out = (struct vfa_block){.command = h, .iova = HOST_FIRST + ((uint64_t)base << HOST_SHIFT), .length = bytes};
+	return VFA_OK;
+}
+
+static void leave(struct host *h, uint32_t base, uint32_t frames)
+{
+	for (uint32_t at = base; at < base + frames; at++)
+		h->used[at / 64] &= ~(1ull << at % 64);
+}
+
+static enum vfa_status map_request(void *context, uint64_t before, uint64_t after, struct vfa_block *out)
+{
+	const struct request *r = context;
+
+	return take(r->host, before + r->bytes + after, out);
+}
+
+static enum vfa_status map_part(void *context, uint64_t length, struct vfa_block *out)
+{
+	const struct request *r = context;
+
+	return take(r->host, length, out);
+}
+
+static void unmap_block(void *context, struct vfa_block *block)
+{
+	const struct request *r = context;
+
+	leave(r->host, (block->iova - HOST_FIRST) >> HOST_SHIFT, block->length >> HOST_SHIFT);
+}
+
+static const struct vfa_mapper mapper = {map_request, map_part, unmap_block};
+
+/* As the extension does it. */
+static bool place(struct host *h, const struct host_range *first, uint32_t nr, uint32_t frames, uint32_t align,
+		  struct vfa_placed *placed)
+{
+	struct request request = {h, (uint64_t)frames << HOST_SHIFT};
+	const struct vfa_dma_table budget = {
+		.bytes_max = (uint64_t)h->budget << HOST_SHIFT,
+		.bytes_live = (uint64_t)h->mapped << HOST_SHIFT,
+		.padding_live = (uint64_t)h->padding << HOST_SHIFT,
+	};
+	struct vfa_wish wish = {
+		.length = request.bytes,
+		.modulus = 1ull << (align > HOST_SHIFT ? align : HOST_SHIFT),
+		.filler_max = vfa_dma_table_spare(&budget),
+		.padding_max = vfa_dma_table_padding_max(&budget, request.bytes),
+		/* Like vfa_padding_room(), with a single range, which is all that is ever larger than its wish. */
+		.padding_room = (HOST_MAX_RANGES - nr) * ((uint64_t)first->frames << HOST_SHIFT),
+	};
+
+	wish.residue = (uint64_t)first->frame << HOST_SHIFT & (wish.modulus - 1);
+	if (frames > h->budget - h->mapped || vfa_place(&h->placement, &mapper, &request, &wish, placed) != VFA_OK)
+		return false;
+	h->counts.wishes += wish.modulus > HOST_FRAME;
+	h->counts.misaligned += !placed->aligned;
+	return true;
 }
 
 static void expose(struct host *h, uint32_t ram, int by)
@@ -107,9 +173,11 @@ static void expose(struct host *h, uint32_t ram, int by)
 		h->exposed += by;
 }
 
-int host_map(struct host *h, const struct host_range *ranges, uint32_t nr, uint32_t align, uint64_t *handle, uint64_t *iova)
+int host_map(struct host *h, const struct host_range *ranges, uint32_t nr, uint32_t align, uint64_t *handle,
+	     uint64_t *iova)
 {
 	uint32_t frames = 0, base, id = h->free, at;
+	struct vfa_placed placed;
 	struct host_mapping *m;
 
 	for (uint32_t i = 0; i < nr; i++) {
@@ -124,42 +192,32 @@ int host_map(struct host *h, const struct host_range *ranges, uint32_t nr, uint3
 		h->refusals++;
 		return -ENOSPC;
 	}
-	if (align > HOST_SHIFT) {
-		uint32_t step = 1u << (align - HOST_SHIFT);
-
-		base = place(h, frames, (uint64_t)ranges[0].frame - (HOST_FIRST >> HOST_SHIFT), step);
-		if (base == HOST_NONE) {
-			base = place(h, frames, 0, 1);
-			h->misaligned += base != HOST_NONE;
-		}
-	} else {
-		base = place(h, frames, 0, 1);
-	}
-	if (base == HOST_NONE) {
+	if (!place(h, ranges, nr, frames, align, &placed)) {
 		h->refusals++;
 		return -ENOMEM;
 	}
 	m = &h->mapping[id];
 	h->free = m->base;
-	m->base = base;
-	m->frames = frames;
+	m->base = (placed.block.iova - HOST_FIRST) >> HOST_SHIFT;
+	m->frames = placed.block.length >> HOST_SHIFT;
 	m->live = 0;
 	m->idle_since = h->now;
-	at = base;
+	base = at = m->base + (placed.before >> HOST_SHIFT);
 	for (uint32_t i = 0; i < nr; i++) {
 		for (uint32_t k = 0; k < ranges[i].frames; k++, at++) {
 			uint32_t ram = ranges[i].frame + k - h->ram_first;
 
-			h->used[at / 64] |= 1ull << at % 64;
 			h->frame_at[at] = ram + 1;
 			h->mapping_at[at] = id;
 			expose(h, ram, 1);
 		}
 	}
-	h->mapped += frames;
+	m->padding = m->frames - frames;
+	h->padding += m->padding;
+	h->mapped += m->frames;
 	h->mappings++;
-	h->maps++;
-	h->ranges += nr;
+	h->counts.maps++;
+	h->counts.ranges += nr;
 	*handle = (uint64_t)++m->generation << 32 | id;
 	*iova = HOST_FIRST + ((uint64_t)base << HOST_SHIFT);
 	return 0;
@@ -173,13 +231,15 @@ bool host_unmap(struct host *h, uint64_t handle)
 	if (id >= h->mappings_max || !m->frames || m->generation != handle >> 32)
 		return false;
 	for (uint32_t at = m->base; at < m->base + m->frames; at++) {
-		expose(h, h->frame_at[at] - 1, -1);
-		h->used[at / 64] &= ~(1ull << at % 64);
+		if (h->frame_at[at])
+			expose(h, h->frame_at[at] - 1, -1);
 		h->frame_at[at] = 0;
 	}
+	leave(h, m->base, m->frames);
 	h->mapped -= m->frames;
+	h->padding -= m->padding;
 	h->mappings--;
-	h->unmaps++;
+	h->counts.unmaps++;
 	m->frames = 0;
 	m->base = h->free;
 	h->free = id;

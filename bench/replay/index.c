@@ -10,7 +10,7 @@ static void run(void *state, struct fi_batch *b)
 	struct index *x = state;
 
 	host_exit(x->host);
-	x->host->drop_exits += b->nr_drops > 0;
+	x->host->counts.drop_exits += b->nr_drops > 0;
 	for (u32 i = 0; i < b->nr_drops; i++)
 		b->drops[i].err = host_unmap(x->host, b->drops[i].handle) ? 0 : -ENOENT;
 	for (u32 i = 0; i < b->nr_maps; i++) {
@@ -51,7 +51,7 @@ void index_start(struct index *x, struct host *h, bool strict)
 		.max_granule = 21,
 		.iova_first = HOST_FIRST,
 		.iova_last = HOST_FIRST + ((u64)h->window << HOST_SHIFT) - 1,
-		.bytes_max = (u64)h->window << HOST_SHIFT,
+		.bytes_max = (u64)h->budget << HOST_SHIFT,
 		.mappings_max = h->mappings_max,
 		.nr_cpus = 1,
 	};

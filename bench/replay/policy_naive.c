@@ -26,7 +26,7 @@ static void unmap(void *state, const struct piece *pieces, uint32_t nr)
 
 	for (uint32_t i = 0; i < nr; i++) {
 		host_exit(n->host);
-		n->host->drop_exits++;
+		n->host->counts.drop_exits++;
 		if (!host_unmap(n->host, n->handle_at[(pieces[i].iova - HOST_FIRST) >> HOST_SHIFT]))
 			abort();
 	}

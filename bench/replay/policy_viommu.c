@@ -63,8 +63,8 @@ static int map(void *state, struct piece *pieces, uint32_t nr, enum use use)
 	if (v->queued && v->host->now - v->queued_since >= FLUSH_NS)
 		flush(v);
 	for (uint32_t i = 0; i < nr; i++) {
-		v->host->maps += pieces[i].gpa != end;
-		v->host->ranges += pieces[i].gpa != end;
+		v->host->counts.maps += pieces[i].gpa != end;
+		v->host->counts.ranges += pieces[i].gpa != end;
 		end = pieces[i].gpa + pieces[i].bytes;
 		v->host->foreign_bytes += pages(&pieces[i]);
 		pieces[i].iova = pieces[i].gpa;
@@ -80,7 +80,7 @@ static void unmap(void *state, const struct piece *pieces, uint32_t nr)
 
 	for (uint32_t i = 0; i < nr; i++)
 		v->host->foreign_bytes -= pages(&pieces[i]);
-	v->host->unmaps++;
+	v->host->counts.unmaps++;
 	v->host->mappings--;
 	if (!v->lazy) {
 		host_exit(v->host);

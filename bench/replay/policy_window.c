@@ -71,7 +71,7 @@ static void put(struct windows *w, uint64_t iova)
 	if (--b->refs)
 		return;
 	host_exit(w->host);
-	w->host->drop_exits++;
+	w->host->counts.drop_exits++;
 	if (!host_unmap(w->host, b->handle))
 		abort();
 	if (b->window != HOST_NONE)

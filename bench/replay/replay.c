@@ -27,15 +27,15 @@ static const struct policy *const policies[] = {
 /* Of a phase, or of a label in it. */
 struct counts {
 	uint64_t requests, buffers, bytes, missed, refused;
-	uint64_t maps, unmaps, exits, ranges, drop_exits;
+	struct host_counts host;
 	struct copies copies;
 };
 
 /* Of a phase: what does not add up request by request. */
 struct levels {
 	uint64_t since; /* ns */
-	uint64_t maps, unmaps, exits, ranges, drop_exits; /* of the host, when it began */
-	struct copies copies;				  /* of the policy, the same */
+	struct host_counts host; /* when it began */
+	struct copies copies;	 /* of the policy, the same */
 	double mapped, live, ideal, exposed; /* integrals: bytes * ns */
 	uint64_t mapped_peak, live_peak, ideal_peak, exposed_peak, mappings_peak, stranded_peak, pooled_peak;
 	uint64_t idle_age;
@@ -103,6 +103,15 @@ static void advance(struct replay *r, uint64_t ns)
 	}
 }
 
+static void count(struct host_counts *to, const struct host_counts *c, int sign)
+{
+	uint64_t *a = (uint64_t *)to;
+	const uint64_t *b = (const uint64_t *)c;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(*a); i++)
+		a[i] += sign * b[i];
+}
+
 static void add(struct counts *to, const struct counts *c)
 {
 	to->requests += c->requests;
@@ -110,11 +119,7 @@ static void add(struct counts *to, const struct counts *c)
 	to->bytes += c->bytes;
 	to->missed += c->missed;
 	to->refused += c->refused;
-	to->maps += c->maps;
-	to->unmaps += c->unmaps;
-	to->exits += c->exits;
-	to->ranges += c->ranges;
-	to->drop_exits += c->drop_exits;
+	count(&to->host, &c->host, 1);
 	to->copies.buffers += c->copies.buffers;
 	to->copies.bytes += c->copies.bytes;
 	to->copies.moved += c->copies.moved;
@@ -194,13 +199,10 @@ static void event(struct replay *r, const struct trace_event *e)
 		event_unmap(r, e);
 	else
 		event_map(r, e, &c);
-	c.maps = r->host.maps - before.maps;
-	c.unmaps = r->host.unmaps - before.unmaps;
-	c.exits = r->host.exits - before.exits;
-	c.ranges = r->host.ranges - before.ranges;
-	c.drop_exits = r->host.drop_exits - before.drop_exits;
+	c.host = r->host.counts;
+	count(&c.host, &before.counts, -1);
 	c.copies = copies(r, copied);
-	c.missed = c.requests && c.maps;
+	c.missed = c.requests && c.host.maps;
 	add(&r->total, &c);
 	add(&r->label[e->label], &c);
 	r->policy->work(r->state, false);
@@ -216,34 +218,32 @@ static void row(const struct replay *r, const char *phase, const char *label, co
 		span = 1;
 	l = l ? l : &none;
 	printf("%s,%s,%s,%s,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%.0f,%llu,%.0f,%llu,%.0f,%llu,%llu,%.0f,%llu,"
-	       "%.3f,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu\n",
+	       "%.3f,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu\n",
 	       r->name, phase, r->policy->name, label, (unsigned long long)c->requests, (unsigned long long)c->buffers,
 	       (unsigned long long)c->bytes, (unsigned long long)c->missed, (unsigned long long)c->refused,
-	       (unsigned long long)c->maps, (unsigned long long)c->unmaps, (unsigned long long)c->exits,
-	       (unsigned long long)c->ranges, (unsigned long long)l->mapped_peak, l->mapped / span,
+	       (unsigned long long)c->host.maps, (unsigned long long)c->host.unmaps, (unsigned long long)c->host.exits,
+	       (unsigned long long)c->host.ranges, (unsigned long long)l->mapped_peak, l->mapped / span,
 	       (unsigned long long)l->live_peak, l->live / span, (unsigned long long)l->ideal_peak, l->ideal / span,
 	       (unsigned long long)l->mappings_peak, (unsigned long long)l->exposed_peak, l->exposed / span,
 	       (unsigned long long)l->stranded_peak, (double)l->idle_age / 1e9, (unsigned long long)l->live_at_refusal,
-	       (unsigned long long)r->stray, (unsigned long long)(l == &none ? 0 : r->ns - r->levels.since), (unsigned long long)c->drop_exits,
+	       (unsigned long long)r->stray, (unsigned long long)(l == &none ? 0 : r->ns - r->levels.since), (unsigned long long)c->host.drop_exits,
 	       (unsigned long long)l->pooled_peak, (unsigned long long)c->copies.buffers, (unsigned long long)c->copies.bytes,
-	       (unsigned long long)c->copies.moved);
+	       (unsigned long long)c->copies.moved, (unsigned long long)c->host.mapper_calls, (unsigned long long)c->host.wishes,
+	       (unsigned long long)c->host.misaligned);
 }
 
 #define HEADER                                                                                                         \
 	"trace,phase,policy,label,requests,buffers,bytes,missed,refused,maps,unmaps,exits,ranges,mapped_peak,mapped_avg," \
 	"live_peak,live_avg,ideal_peak,ideal_avg,mappings_peak,exposed_peak,exposed_avg,stranded_peak,idle_age_s,"     \
-	"live_at_refusal,stray,ns,drop_exits,pooled_peak,bounced,bounced_bytes,copied_bytes"
+	"live_at_refusal,stray,ns,drop_exits,pooled_peak,bounced,bounced_bytes,copied_bytes,mapper_calls,wishes,misaligned"
 
 static void end_phase(struct replay *r, const char *phase)
 {
 	sample(r);
-	if (!r->total.requests && r->host.maps == r->levels.maps && r->host.unmaps == r->levels.unmaps)
+	if (!r->total.requests && r->host.counts.maps == r->levels.host.maps && r->host.counts.unmaps == r->levels.host.unmaps)
 		return;
-	r->total.maps = r->host.maps - r->levels.maps;
-	r->total.unmaps = r->host.unmaps - r->levels.unmaps;
-	r->total.exits = r->host.exits - r->levels.exits;
-	r->total.ranges = r->host.ranges - r->levels.ranges;
-	r->total.drop_exits = r->host.drop_exits - r->levels.drop_exits;
+	r->total.host = r->host.counts;
+	count(&r->total.host, &r->levels.host, -1);
 	r->total.copies = copies(r, r->levels.copies);
 	row(r, phase, "", &r->total, &r->levels);
 	for (uint32_t i = 0; i < r->trace->nr_labels; i++)
@@ -252,11 +252,7 @@ static void end_phase(struct replay *r, const char *phase)
 	memset(r->label, 0, sizeof(r->label));
 	r->levels = (struct levels){
 		.since = r->ns,
-		.maps = r->host.maps,
-		.unmaps = r->host.unmaps,
-		.exits = r->host.exits,
-		.ranges = r->host.ranges,
-		.drop_exits = r->host.drop_exits,
+		.host = r->host.counts,
 		.copies = copies(r, (struct copies){0}),
 	};
 }
@@ -268,11 +264,11 @@ static bool agrees(const struct replay *r)
 	if (!r->policy->believes)
 		return true;
 	r->policy->believes(r->state, &maps, &unmaps, &exits);
-	if (maps == r->host.maps && unmaps == r->host.unmaps && exits == r->host.exits)
+	if (maps == r->host.counts.maps && unmaps == r->host.counts.unmaps && exits == r->host.counts.exits)
 		return true;
 	fprintf(stderr, "%s: %s counts %llu maps, %llu unmaps and %llu exits, the host %llu, %llu and %llu\n", r->name,
 		r->policy->name, (unsigned long long)maps, (unsigned long long)unmaps, (unsigned long long)exits,
-		(unsigned long long)r->host.maps, (unsigned long long)r->host.unmaps, (unsigned long long)r->host.exits);
+		(unsigned long long)r->host.counts.maps, (unsigned long long)r->host.counts.unmaps, (unsigned long long)r->host.counts.exits);
 	return false;
 }
 

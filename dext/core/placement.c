@@ -3,8 +3,8 @@
 
 #include "placement.h"
 
-/* Padding of at most 1/8 of the request is preferred to a filler: it saves a call. */
-#define SMALL_SHIFT 3
+/* Padding of at most 1/32 of the request is preferred to a filler: it saves a call. */
+#define SMALL_SHIFT 5
 #define TRUST_MAX   3
 #define TRUST_MIN   2 /* to act on it */
 #define WARY_AFTER  2

@@ -22,7 +22,7 @@
 
 #define CHUNK_BYTES	SZ_2M
 #define CHUNK_MIN	SZ_128K
-#define POOL_MAX	SZ_64M
+#define POOL_MAX	SZ_32M
 #define POOL_SMALL	SZ_4M		/* where all of RAM fits in the budget */
 #define FULL_MS		20
 

@@ -11,8 +11,10 @@
  * and is counted.  So does what is larger than a chunk, and what comes while
  * no chunk can be had.
  *
- * A chunk is added by whoever may sleep and finds no room, and ahead of need by
- * a work, for those who may not.  An empty one is kept, a second one is not.
+ * There are two before the driver's probe, or one where the budget is small.
+ * Another is added by whoever may sleep and finds no room, and ahead of need by
+ * a work, for those who may not.  As many as there were to begin with are kept
+ * when they are empty.
  *
  * In strict mode there are no chunks: a mapping ends with what it was for.
  */
@@ -28,6 +30,7 @@
 
 #define CHUNK_BYTES	SZ_2M
 #define CHUNK_MIN	SZ_64K		/* when memory or budget are short */
+#define CHUNK_PART	64		/* of the budget, at most, for a chunk that may never be used */
 #define CHUNK_GFP	(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY)
 
 struct chunk {
@@ -190,7 +193,8 @@ bool adma_coherent_free(struct adma_function *fn, size_t size, struct page *page
 	struct adma_coherent *pool = &fn->coherent;
 	unsigned int nr = PAGE_ALIGN(size) >> PAGE_SHIFT;
 	unsigned long flags, pfn = page_to_pfn(page), at = 0;
-	struct chunk *chunk, *found = NULL, *other = NULL, *extra = NULL;
+	struct chunk *chunk, *found = NULL, *extra = NULL;
+	unsigned int empty = 0;
 	bool good = false;
 
 	if (!pool->there)
@@ -200,7 +204,7 @@ bool adma_coherent_free(struct adma_function *fn, size_t size, struct page *page
 		if (pfn - page_to_pfn(chunk->page) < pages_of(chunk))
 			found = chunk;
 		else if (!chunk->used)
-			other = chunk;
+			empty++;
 	}
 	if (found) {
 		at = pfn - page_to_pfn(found->page);
@@ -211,7 +215,7 @@ bool adma_coherent_free(struct adma_function *fn, size_t size, struct page *page
 		bitmap_clear(found->map, at, nr);
 		found->used -= nr;
 		WRITE_ONCE(pool->free, pool->free + nr);
-		if (!found->used && other) {
+		if (!found->used && empty >= pool->kept) {
 			extra = found;
 			list_del(&extra->node);
 			pool->nr_chunks--;
@@ -244,8 +248,10 @@ void adma_coherent_start(struct adma_function *fn)
 	if (!fn->claimed || !fn->table.by_index || fn->table.index.strict || bytes < CHUNK_MIN || bytes < PAGE_SIZE)
 		return;
 	pool->order = ilog2(bytes) - PAGE_SHIFT;
+	pool->kept = bytes <= fn->bytes_max / CHUNK_PART ? 2 : 1;
 	pool->there = true;
-	grow(pool, 0, CHUNK_GFP);
+	while (pool->nr_chunks < pool->kept && grow(pool, 0, CHUNK_GFP))
+		;
 }
 
 void adma_coherent_stop(struct adma_function *fn)

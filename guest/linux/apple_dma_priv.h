@@ -235,6 +235,7 @@ void adma_bounce_show(struct adma_function *fn, struct seq_file *s);
 struct adma_coherent {
 	bool there;			/* written while no driver uses it */
 	unsigned int order;		/* of a chunk, when memory allows */
+	unsigned int kept;		/* chunks, even if they are empty */
 	raw_spinlock_t lock;
 	struct list_head chunks;	/* lock */
 	unsigned int nr_chunks;		/* lock */

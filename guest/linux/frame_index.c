@@ -45,7 +45,8 @@
  * each other, by the rest of a block; a single frame in a block of 256 KiB of
  * which much is in use, by the rest of that.  A stream's blocks become larger as
  * it goes on, up to limits.max_granule, and how large they are at its beginning
- * is learned from what became of earlier ones (judge_reach()).  Blocks are
+ * is learned from what became of earlier ones (judge_reach()); what filled up bit
+ * by bit says nothing of that, and is judged apart (fi_score).  Blocks are
  * naturally aligned, so that what is added is memory like what was asked for;
  * only EMPTY frames are.  They become LIVE with count 0, idle from birth, and
  * W_AHEAD says that nobody has asked for them.  Because they are stuck while
@@ -121,6 +122,7 @@
 #define FI_PLACE	(64 * FI_LOOKS)	/* frames looked at for a place that could be aligned */
 #define FI_CLUSTER	18	/* as a shift: blocks that fill up bit by bit */
 #define FI_CHANCE	8	/* frames that do not follow each other by chance */
+#define FI_GUESSED	64u	/* frames mapped ahead that make a first guess how many at a time are of use */
 #define FI_JUDGED	512u	/* frames mapped ahead before it is judged whether they were of use */
 #define FI_PATIENCE	255	/* judgements */
 #define FI_LARGE_PAGE	16	/* the smallest that a device maps as one: 64 KiB */
@@ -377,17 +379,25 @@ static __always_inline bool word_get(fi_word_t *w, u32 iova, u64 *seen)
 	return true;
 }
 
+/* The frame whose word that was had been mapped ahead, and is now used. */
+static noinline void was_useful(struct frame_index *fi, struct fi_cpu *cpu, u64 seen)
+{
+	bool of_stream = READ_ONCE(fi->groups[r_group(fi_load(&fi->reverse[w_iova(seen)]))].of_stream);
+
+	COUNT(cpu->count.prefetch_hits, 1);
+	cpu->ahead[of_stream].useful++;
+	if (of_stream)
+		fi_add(&fi->reach.useful, 1);
+}
+
 /* The frame whose word that was has one more user. */
 static __always_inline void taken_up(struct frame_index *fi, struct fi_cpu *cpu, u64 seen)
 {
 	if (seen & W_COUNT)
 		return;
 	COUNT(cpu->count.idle, -1);
-	if (seen & W_AHEAD) {
-		COUNT(cpu->count.prefetch_hits, 1);
-		cpu->useful++;
-		fi_add(&fi->reach.useful, 1);
-	}
+	if (seen & W_AHEAD)
+		was_useful(fi, cpu, seen);
 }
 
 enum left { NOT_THERE, STILL_USED, LAST_USE };
@@ -409,15 +419,15 @@ static __always_inline enum left word_put(struct frame_index *fi, fi_word_t *w, 
 /*
  * GPU drivers program naturally aligned memory as one large page and drop the
  * low address bits, so the IOVA should be congruent to the address as far as
- * such a page could reach: up to the size of the request, if the host can
- * place memory that is itself less aligned than that, as large pages may lie
- * within.  Coherent memory is promised to be aligned to its size, however
- * small.
+ * such a page could reach: up to the largest power of two within the request,
+ * if the host can place memory that is itself less aligned than that, as large
+ * pages may lie within.  Coherent memory is promised to be aligned to its size,
+ * rounded up, however small.
  */
 static u8 wished_align(const struct frame_index *fi, const struct fi_want *want)
 {
 	u32 shift = fi->limits.granule_shift;
-	u32 of_size = ilog2(roundup_pow_of_two(want->frames)) + shift;
+	u32 of_size = ilog2(want->natural ? roundup_pow_of_two(want->frames) : want->frames) + shift;
 	u32 of_frame = want->frame ? __ffs64(want->frame) + shift : 63;
 	u32 align = min(min(of_size, of_frame), fi->limits.max_align);
 
@@ -1208,31 +1218,37 @@ static bool is_trusted(struct frame_index *fi)
 }
 
 /*
- * How much of a stream is mapped from its beginning is learned: a size that was
- * mostly used is doubled, one that was not is halved, and not tried again before
- * things have gone well for a while, which becomes longer each time.  Counts
- * that race here cost a guess.
+ * How much of a stream is mapped from its beginning is learned: as much as may
+ * be as soon as anything was mapped ahead to use; then half of what was not
+ * mostly used, and twice of what was, though not before things have gone well
+ * for a while, which becomes longer each time.  Counts that race here cost a
+ * guess.
  */
 static void judge_reach(struct frame_index *fi)
 {
 	struct fi_reach *r = &fi->reach;
 	u64 ahead = fi_load(&r->ahead), useful = fi_load(&r->useful);
-	u8 shift = READ_ONCE(r->shift);
+	u8 shift = READ_ONCE(r->shift), most = fi->limits.max_granule - fi->limits.granule_shift;
 
-	if (ahead < max(FI_JUDGED, 4u << shift))
+	if (ahead < (shift ? max(FI_JUDGED, 4u << shift) : FI_GUESSED))
 		return;
 	fi_store(&r->ahead, 0);
 	fi_store(&r->useful, 0);
 	if (useful >= ahead / 4 * 3) {
 		if (READ_ONCE(r->wait))
 			WRITE_ONCE(r->wait, r->wait - 1);
-		else if (shift + fi->limits.granule_shift < fi->limits.max_granule)
-			WRITE_ONCE(r->shift, shift + 1);
+		else if (shift < most)
+			WRITE_ONCE(r->shift, READ_ONCE(r->patience) ? shift + 1 : most);
 	} else if (shift) {
 		WRITE_ONCE(r->shift, shift - 1);
 		WRITE_ONCE(r->patience, min(2 * r->patience + 1, FI_PATIENCE));
 		WRITE_ONCE(r->wait, r->patience);
 	}
+}
+
+static bool is_in_vain(const struct fi_score *s)
+{
+	return s->frames >= FI_GUESSED && s->useful < s->frames / 4;
 }
 
 /*
@@ -1242,9 +1258,11 @@ static void judge_reach(struct frame_index *fi)
  */
 static u32 cluster_part(const struct fi_cpu *cpu)
 {
-	if (cpu->ahead >= 64 && cpu->useful >= cpu->ahead / 2)
+	const struct fi_score *s = &cpu->ahead[FI_OF_CLUSTERS];
+
+	if (s->frames >= FI_GUESSED && s->useful >= s->frames / 2)
 		return 16;
-	return cpu->ahead < 64 || cpu->useful >= cpu->ahead / 4 ? 4 : 2;
+	return is_in_vain(s) ? 2 : 4;
 }
 
 /* The largest block that may be mapped for a part of it, in frames. */
@@ -1288,7 +1306,7 @@ static struct fi_stream *stream_of(struct fi_cpu *cpu, u32 begin, u32 end)
  */
 static u32 stream_block(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_stream *s, u32 begin, u32 frames)
 {
-	u32 block = 1u << READ_ONCE(fi->reach.shift), misses = cpu->ahead >= 64 && cpu->useful < cpu->ahead / 4 ? 4 : 2;
+	u32 block = 1u << READ_ONCE(fi->reach.shift), misses = is_in_vain(&cpu->ahead[FI_OF_STREAMS]) ? 4 : 2;
 
 	if (!s)
 		return begin & (block - 1) ? 1 : min(widest(fi), block);
@@ -1388,6 +1406,8 @@ static void grow(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 	struct fi_batch *b = &cpu->batch;
 	struct fi_map *m = &b->maps[b->nr_maps - 1];
 	struct fi_growth *grown = &cpu->growth;
+	struct fi_score *score;
+	bool of_stream;
 
 	grown->frames = 0;
 	/* A trip may be needed to ask without it. */
@@ -1396,20 +1416,24 @@ static void grow(struct frame_index *fi, struct fi_cpu *cpu, struct fi_want *wan
 	judge_reach(fi);
 	*grown = (struct fi_growth){ .nr_ranges = m->nr_ranges, .last = b->ranges[b->nr_ranges - 1], .align = m->align };
 	grow_stream(fi, cpu);
-	if (!grown->frames)
+	of_stream = grown->frames;
+	if (!of_stream)
 		grow_cluster(fi, cpu);
 	if (!grown->frames)
 		return;
 	m->frames += grown->frames;
 	m->owned += grown->frames;
 	shift_wants(b, wants, count, grown->before);
+	m->of_stream = of_stream;
 	COUNT(cpu->count.grown, 1);
 	COUNT(cpu->count.prefetched, grown->frames);
-	fi_add(&fi->reach.ahead, grown->frames);
-	cpu->ahead += grown->frames;
-	if (cpu->ahead > 1024) {
-		cpu->ahead /= 2;
-		cpu->useful /= 2;
+	if (of_stream)
+		fi_add(&fi->reach.ahead, grown->frames);
+	score = &cpu->ahead[of_stream];
+	score->frames += grown->frames;
+	if (score->frames > 1024) {
+		score->frames /= 2;
+		score->useful /= 2;
 	}
 }
 
@@ -1548,6 +1572,7 @@ static void map_done(struct frame_index *fi, struct fi_cpu *cpu, u32 map)
 	WRITE_ONCE(g->frame, first->frame);
 	WRITE_ONCE(g->align, m->align);
 	WRITE_ONCE(g->natural, m->natural);
+	WRITE_ONCE(g->of_stream, m->of_stream);
 	WRITE_ONCE(g->span, m->span);
 	WRITE_ONCE(g->where, FI_LOOSE);
 	for (r = first, at = base; r < first + m->nr_ranges; r++)

@@ -48,6 +48,7 @@ struct fi_map {
 	bool open;		/* takes more ranges */
 	bool natural;		/* its alignment was promised to the driver */
 	bool unmet;		/* holds something that cannot be aligned as wished within it */
+	bool of_stream;		/* it was made larger for the sake of a stream */
 	u32 owned;		/* frames whose word leads here */
 	int err;		/* answer: 0, or a negative errno */
 	u64 iova;		/* answer */
@@ -100,6 +101,7 @@ struct fi_group {
 	u8 align;		/* what was wished, as a shift */
 	bool natural;		/* and that it was promised to the driver */
 	bool span;
+	bool of_stream;		/* what was mapped ahead in it, was for a stream's sake */
 };
 
 enum fi_where {
@@ -150,17 +152,24 @@ struct fi_growth {
 	u8 align;
 };
 
-/* How far streams reach: learned from what was mapped ahead, by whichever CPU. */
+/* How far streams reach: learned from what was mapped ahead of them, by whichever CPU. */
 struct fi_reach {
 	fi_word_t ahead, useful;	/* frames mapped ahead since it was judged; of such, asked for since */
 	u8 shift;			/* a stream is mapped in blocks of so many frames from its beginning */
 	u8 patience, wait;		/* judgements that have to go well before a larger one is tried */
 };
 
+/* Frames mapped ahead lately, and of such frames those asked for since. */
+struct fi_score {
+	u32 frames, useful;
+};
+
+enum { FI_OF_CLUSTERS, FI_OF_STREAMS, FI_SCORES };
+
 struct fi_cpu {
 	struct fi_counters count;	/* its owner's, with interrupts off */
 	u32 trips;		/* that its request may still make for room */
-	u32 ahead, useful;	/* frames mapped ahead lately, and of such frames those asked for since */
+	struct fi_score ahead[FI_SCORES];
 	u32 next_stream;
 	struct fi_stream streams[FI_STREAMS];
 	struct fi_growth growth;

@@ -109,6 +109,9 @@ static void map(struct host *h, const struct fi_batch *b, struct fi_map *m)
 	frame = b->ranges[m->first_range].frame;
 	if (m->align && (m->align <= HOST_SHIFT || m->align > 21 || (!h->congruent && frame & ((1u << (m->align - HOST_SHIFT)) - 1))))
 		violated("a wish of %u for a mapping of frame %u", m->align, frame);
+	/* The larger, the more of the mapper's places are no good. */
+	if (m->align && !m->natural && 1u << (m->align - HOST_SHIFT) > m->frames)
+		violated("a wish of %u for %u frames", m->align, m->frames);
 	base = place(h, m->frames, m->align, frame);
 	if (base == FI_NONE && m->align)
 		base = place(h, m->frames, 0, 0);
@@ -307,7 +310,7 @@ static uint32_t promised(const struct host *h, const struct fi_want *w)
 {
 	uint32_t frames = 1;
 
-	while (frames < w->frames && frames < 128)
+	while ((w->natural ? frames : 2 * frames - 1) < w->frames && frames < 128)
 		frames *= 2;
 	while (!(h->congruent && frames >= 4) && w->frame & (frames - 1))
 		frames /= 2;

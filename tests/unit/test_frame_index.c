@@ -692,6 +692,45 @@ static void reach_is_learned(void **state)
 	model_agree(&fi, &host);
 }
 
+/* A first stream that made use of what was mapped ahead of it is enough: the next are mapped in whole blocks. */
+static void next_streams_are_mapped_whole(void **state)
+{
+	static struct held held[512];
+	uint64_t maps;
+
+	(void)state;
+	host.max_granule = 21;
+	start(false);
+	for (uint32_t i = 0; i < 256; i++)
+		held[i] = map(512 + i, 1);
+	driver_unmap(&fi, &host, held, 256);
+	maps = host.maps;
+	for (uint32_t i = 0; i < 512; i++)
+		held[i] = map(2048 + i, 1);
+	assert_int_equal(host.maps - maps, 512 / 128);
+	driver_unmap(&fi, &host, held, 512);
+	model_agree(&fi, &host);
+}
+
+/*
+ * Blocks that fill up page by page are no streams: what is mapped ahead in them
+ * being of use does not make a stream of what begins a block of 2 MiB.
+ */
+static void clusters_are_no_streams(void **state)
+{
+	(void)state;
+	host.max_granule = 21;
+	start(false);
+	for (uint32_t block = 0; block < 24; block++)
+		for (uint32_t i = 1; i < 16; i++)
+			map(block * 16 + i * 5 % 16, 1);
+	assert_true(counters().prefetch_hits > 100);
+	for (uint32_t block = 8; block < 16; block++)
+		map(block * 128, 1);
+	assert_in_range(host.frames, 24 * 13, 24 * 16 + 8);
+	model_agree(&fi, &host);
+}
+
 /* One page here and one there: nothing more is mapped.  Nor is it in strict mode, or for memory a driver allocates. */
 static void scattered_does_not_grow(void **state)
 {
@@ -1401,6 +1440,8 @@ int main(void)
 		test(streams_grow),
 		test(streams_of_lists_grow),
 		test(reach_is_learned),
+		test(next_streams_are_mapped_whole),
+		test(clusters_are_no_streams),
 		test(scattered_does_not_grow),
 		test(growth_ends_with_the_room),
 		test(growth_is_never_refused),
