@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Memory that the DMA API allocates, taken and given back again and again by the test driver: does the host hear of it?
 
-param() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 counters() { echo "$(stat_of maps) $(stat_of unmaps) $(stat_of doorbells)"; }
 
-insmod /apple_dma.ko premap=off $(param module | tr , ' ')
+insmod /apple_dma.ko premap=off $(parameter module | tr , ' ')
 insmod /dmatest.ko run=0 only=coherent
 dmatest=/sys/bus/pci/drivers/dmatest
 bdf=$(basename "$(ls -d /sys/kernel/debug/dmatest/*/ | head -n 1)")
-for p in $(param policies | tr , ' '); do
+for p in $(parameter policies | tr , ' '); do
 	echo "$bdf" >$dmatest/unbind
 	echo "$p" >/sys/module/apple_dma/parameters/mode
 	echo "$bdf" >$dmatest/bind

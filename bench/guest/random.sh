@@ -2,20 +2,9 @@
 # Random 4 KiB reads under every policy, in one boot: there and back through the list of policies (A B B A), so that
 # whatever drifts drifts for all of them.  The host changes what one of its calls costs in between.
 
-param() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
-rounds=$(param rounds) costs=$(param costs | tr , ' ') depths=$(param depths | tr , ' ') reads=$(param reads)
-policies=$(param policies | tr , ' ')
-
-# host COMMAND...: has the host do something, and waits until it has.
-asked=0
-host()
-{
-	asked=$((asked + 1))
-	echo "@@host $asked $*"
-	while read -r answer; do
-		[ "$answer" = "done $asked" ] && return
-	done
-}
+. /scenarios/host.sh
+rounds=$(parameter rounds) costs=$(parameter costs | tr , ' ') depths=$(parameter depths | tr , ' ') reads=$(parameter reads)
+policies=$(parameter policies | tr , ' ')
 
 # bind POLICY: the disk's driver is probed again under it.
 bind()
@@ -46,7 +35,7 @@ loop_counts()
 }
 
 stty -echo 2>/dev/null
-insmod /apple_dma.ko premap=off $(param module | tr , ' ')
+insmod /apple_dma.ko premap=off $(parameter module | tr , ' ')
 check "the disk is found" wait_for 15 test -b $disk
 check "a loop of known length counts as what it is" loop_counts
 lap=0

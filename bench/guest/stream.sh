@@ -2,8 +2,7 @@
 # A disk read through the page cache, by a host that cannot map as much as the guest has memory: first what fits, again
 # and again, then more than fits.
 
-param() { sed -n "s/.*\<$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
-policies=$(param policies | tr , ' ') below=$(param below) above=$(param above) rounds=$(param rounds)
+policies=$(parameter policies | tr , ' ') below=$(parameter below) above=$(parameter above) rounds=$(parameter rounds)
 
 counters() { echo "$(stat_of maps) $(stat_of unmaps) $(stat_of doorbells) $(stat_of requests) $(stat_of failures)"; }
 centiseconds() { awk '{ printf "%d", $1 * 100 }' /proc/uptime; }
@@ -21,7 +20,7 @@ measure()
 		"bounced=${was:+$(($(stat_of bounced) - was))}"
 }
 
-insmod /apple_dma.ko premap=off $(param module | tr , ' ')
+insmod /apple_dma.ko premap=off $(parameter module | tr , ' ')
 check "the disk is found" wait_for 15 test -b $disk
 blockdev --setra 1024 $disk 2>/dev/null || echo 512 >/sys/block/nvme0n1/queue/read_ahead_kb
 lap=0

@@ -3,15 +3,7 @@
 # sides' counts are taken when nothing changes any more: idle memory ends on its own.
 
 dmatest=/sys/bus/pci/drivers/dmatest
-asked=0
-host()
-{
-	asked=$((asked + 1))
-	echo "@@host $asked $*"
-	while read -r answer; do
-		[ "$answer" = "done $asked" ] && return
-	done
-}
+. /scenarios/host.sh
 
 counters() { echo "$(stat_of maps) $(stat_of unmaps) $(stat_of doorbells) $(stat_of hits) $(stat_of bounced)"; }
 
