@@ -110,7 +110,7 @@ headers that guests share with QEMU (BSD-3-Clause at the reader's choice), and
 defines no more than registers, requests and status codes.
 END
 
-for f in container.c pci.c config.c irq.c vfio-apple.h Kconfig meson.build trace.h trace-events; do
+for f in container.c pci.c config.c irq.c host.c caller.c vfio-apple.h Kconfig meson.build trace.h trace-events; do
 	take "qemu/hw/vfio-apple/$f" "hw/vfio-apple/$f"
 done
 commit <<'END'
@@ -128,6 +128,9 @@ library that is found with pkg-config as "vfapple".
 - config.c: what vfio-pci-core does on Linux: the part of configuration space
   that the guest must not reach is emulated here.
 - irq.c: the library's thread signals the notifiers that VFIO set up.
+- host.c, caller.c: calls to the extension.  It answers them in time or not,
+  and nobody can take them back, so a thread makes them and a vCPU waits for
+  each no longer than a limit.
 
 The companion device, in the next patch, maps memory on behalf of the guest.
 END

@@ -15,6 +15,7 @@ static struct {
 	uint32_t call_delay_us, complete_delay_us;
 	uint32_t hang_ms;
 	uint32_t refuse_open, link_fails;
+	uint32_t hold[FAULT_HOLDS], hold_bus;
 } faults;
 static uint64_t made[FAULT_COMPLETE]; /* calls since fail_every_X was set */
 static uint64_t rng, failed;
@@ -40,6 +41,9 @@ static const struct {
 	{"hang_call_ms", &faults.hang_ms},
 	{"refuse_open", &faults.refuse_open},
 	{"link_fails", &faults.link_fails},
+	{"hold_call", &faults.hold[FAULT_HOLD_CALL]},
+	{"hold_map", &faults.hold[FAULT_HOLD_MAP]},
+	{"hold_bus", &faults.hold_bus},
 };
 
 const char *fault_name(unsigned i)
@@ -141,4 +145,14 @@ bool fault_refuse_open(void)
 bool fault_link_fails(void)
 {
 	return flag(&faults.link_fails);
+}
+
+bool fault_holds(enum fault_hold hold, uint64_t which, unsigned bus)
+{
+	bool held;
+
+	pthread_mutex_lock(&lock);
+	held = faults.hold[hold] && faults.hold[hold] - 1 == which && (!faults.hold_bus || faults.hold_bus == bus);
+	pthread_mutex_unlock(&lock);
+	return held;
 }

@@ -8,6 +8,9 @@
  * fail_nth_X=N    the Nth from now fails, once
  * fail_every_X=N  each Nth fails, until set to 0
  * fail_one_in=N   any of these calls fails with that probability, from fail_seed
+ *
+ * A client's calls to the dext can be held, too: hold_call=N those with selector
+ * N - 1, until set to 0; with hold_bus those to functions of that bus only.
  */
 #ifndef MACSIM_KERNEL_FAULTS_H
 #define MACSIM_KERNEL_FAULTS_H
@@ -24,6 +27,13 @@ enum fault_call {
 	FAULT_CALLS
 };
 
+/* Calls of a client that do not reach the dext, nor return, while they are held. */
+enum fault_hold {
+	FAULT_HOLD_CALL, /* the method with that selector */
+	FAULT_HOLD_MAP,  /* IOConnectMapMemory64 of that type */
+	FAULT_HOLDS
+};
+
 /* One call is made: true when it is to fail. */
 bool fault_fails(enum fault_call call);
 /* Takes the time the call is to take. */
@@ -36,5 +46,6 @@ uint64_t fault_count(void);         /* calls that were made to fail */
 /* Settings that others look at. */
 bool fault_refuse_open(void);
 bool fault_link_fails(void);
+bool fault_holds(enum fault_hold hold, uint64_t which, unsigned bus);
 
 #endif

@@ -469,6 +469,13 @@ static int32_t call_locked(struct conn *c, struct connect *connect, uint64_t sel
 	return ret;
 }
 
+/* As if the dext had not come to it yet. connect.lock held. */
+static void wait_while_held(const struct connect *connect, enum fault_hold hold, uint64_t which)
+{
+	while (fault_holds(hold, which, connect->client->function->config.bus) && !atomic_load(&connect->dead))
+		usleep(1000);
+}
+
 int32_t do_call(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 {
 	struct connect *connect = object_find(in->a[0], OBJ_CONNECT, c->task);
@@ -482,6 +489,7 @@ int32_t do_call(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 		return kIOReturnBadArgument;
 	}
 	pthread_rwlock_rdlock(&connect->lock);
+	wait_while_held(connect, FAULT_HOLD_CALL, in->a[1]);
 	if (atomic_load(&connect->dead) || connect->closed)
 		ret = dead_code(connect);
 	else
@@ -564,6 +572,7 @@ int32_t do_map(struct conn *c, const struct mw_msg *in, struct mw_msg *out)
 	if (!connect)
 		return MACH_SEND_INVALID_DEST;
 	pthread_rwlock_wrlock(&connect->lock);
+	wait_while_held(connect, FAULT_HOLD_MAP, in->a[1]);
 	if (atomic_load(&connect->dead) || connect->closed) {
 		ret = dead_code(connect);
 		goto out;

@@ -74,6 +74,9 @@ check "a machine may begin with faults" 0 "" "$macsim" --set faults.fail_prepare
 	sh -c '! $peer tidy && $peer tidy'
 check "a call may hang for its time" 0 "" "$macsim" --set faults.hang_call_ms=700 "$work/machine" -- sh -ec '
 	start=$(date +%s%3N); $peer tidy; end=$(date +%s%3N); [ $((end - start)) -ge 700 ]'
+check "calls of a kind may be held until they are let go, or on one bus only" 0 "" "$macsim" "$work/machine" -- sh -ec '
+	$ctl set hold_call=1; { $peer tidy && touch "$work/returned"; } & sleep 1; [ ! -e "$work/returned" ]
+	$ctl set hold_bus=99; wait $!; [ -e "$work/returned" ]; $peer tidy'
 check "what the command leaves running is ended" 0 "" bash -c \
 	'"$macsim" "$work/machine" -- sh -c "sleep 3141 & setsid sleep 3141 & true" && ! pgrep -xf "sleep 3141"'
 check "SIGTERM ends the run and everything in it" 143 "" bash -c \

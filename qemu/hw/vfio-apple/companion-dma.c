@@ -63,6 +63,7 @@ struct AppleDMABatch {
     struct vfa_dma_range *ranges[BATCH_MAX]; /* of a map, else NULL */
     unsigned at[BATCH_MAX]; /* offset of the request in the page */
     AppleDMASubmit submit;
+    bool kept; /* until the host answers */
 };
 
 /* A page that is being run. */
@@ -449,12 +450,16 @@ static void finish_unmap(AppleDMAFunction *f, unsigned i, uint8_t *page)
     put_status(page, b->at[i], status);
 }
 
-/* The call has taken too long: it keeps the batch, the guest hears of it. */
+/*
+ * A call has taken too long.  It may be ours: it keeps the batch, and the guest
+ * hears of it.
+ */
 static void batch_timed_out(AppleDMAFunction *f, uint8_t *page)
 {
     AppleDMABatch *b = f->batch;
     unsigned i;
 
+    b->kept = true;
     for (i = 0; i < b->count; i++) {
         if (b->req[i].op == VFA_DMA_MAP) {
             apple_dma_stat_add(&f->stats.map_failures, 1);
@@ -475,6 +480,7 @@ static void batch_forget(AppleDMABatch *b, bool ended)
         }
     }
     b->count = 0;
+    b->kept = false;
 }
 
 /*
@@ -507,7 +513,7 @@ static void batch_flush(AppleDMAPage *p)
     AppleDMABatch *b = f->batch;
     unsigned i;
 
-    if (!b->count || qatomic_read(&f->unresponsive)) {
+    if (!b->count || b->kept) {
         return;
     }
     if (!batch_run(p)) {

@@ -9,32 +9,20 @@
  *
  * A call that took longer can't be taken back.  The function is unresponsive
  * from then on, its claim ends, and all memory that the device may reach stays
- * referenced.  When the call returns after all, all mappings are ended and the
- * memory is let go of; then the guest can claim the function again.
+ * referenced.  The same goes for a call for the device's registers (host.c).
+ * When no such call is left, all mappings are ended and the memory is let go
+ * of; then the guest can claim the function again.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
 
-#include "block/aio.h"
 #include "qemu/error-report.h"
 #include "qemu/lockable.h"
 #include "qemu/main-loop.h"
 #include "vfio-apple.h"
 #include "trace.h"
-
-/* Waits until signalled or until then; false when it is later than that. */
-static bool wait_until(QemuCond *cond, QemuMutex *lock, int64_t deadline)
-{
-    int64_t left = deadline - g_get_monotonic_time();
-
-    if (left <= 0) {
-        return false;
-    }
-    qemu_cond_timedwait(cond, lock, MIN(left / 1000 + 1, 60 * 1000));
-    return true;
-}
 
 /*
  * Ownership
@@ -49,7 +37,7 @@ bool apple_dma_own(AppleDMAFunction *f, int64_t deadline)
 {
     QEMU_LOCK_GUARD(&f->lock);
     while (f->owned) {
-        if (!wait_until(&f->disowned, &f->lock, deadline)) {
+        if (!vfio_apple_wait(&f->disowned, &f->lock, deadline)) {
             return false;
         }
     }
@@ -68,124 +56,73 @@ void apple_dma_disown(AppleDMAFunction *f)
  * Calls
  */
 
-static void *apple_dma_worker(void *opaque)
-{
-    AppleDMAFunction *f = opaque;
-
-    qemu_mutex_lock(&f->lock);
-    for (;;) {
-        AppleDMAHostCall *call = f->call;
-        void *arg = f->arg;
-        int ret;
-
-        if (!call) {
-            if (f->quit) {
-                break;
-            }
-            qemu_cond_wait(&f->called, &f->lock);
-            continue;
-        }
-        qemu_mutex_unlock(&f->lock);
-        ret = call(f->opaque, arg);
-        qemu_mutex_lock(&f->lock);
-        if (f->unresponsive) {
-            /* Nobody waits.  Undo whatever the call has done. */
-            qemu_mutex_unlock(&f->lock);
-            ret = f->ops->unmap_all(f->opaque, NULL);
-            qemu_mutex_lock(&f->lock);
-            f->late = true;
-            qemu_bh_schedule(f->bh);
-        }
-        f->call = NULL;
-        f->ret = ret;
-        qemu_cond_signal(&f->returned);
-    }
-    qemu_mutex_unlock(&f->lock);
-    return NULL;
-}
-
-bool apple_dma_host_call(AppleDMAFunction *f, AppleDMAHostCall *call,
+bool apple_dma_host_call(AppleDMAFunction *f, VFIOAppleCall *call,
                          void *arg, int64_t deadline, int *ret)
 {
-    QEMU_LOCK_GUARD(&f->lock);
-    if (f->unresponsive) {
+    if (qatomic_read(&f->unresponsive)) {
         return false;
     }
-    f->call = call;
-    f->arg = arg;
-    qemu_cond_signal(&f->called);
-    while (f->call) {
-        if (!wait_until(&f->returned, &f->lock, deadline)) {
-            qatomic_set(&f->unresponsive, true);
-            apple_dma_stat_add(&f->stats.timeouts, 1);
-            trace_apple_dma_timeout(f->name, f->companion->host_timeout);
-            qemu_bh_schedule(f->bh);
-            return false;
-        }
+    if (!vfio_apple_caller_ask(f->caller, call, arg, deadline, ret)) {
+        trace_apple_dma_timeout(f->name, f->companion->host_timeout);
+        apple_dma_no_answer(f);
+        return false;
     }
-    *ret = f->ret;
     return true;
-}
-
-int apple_dma_ask(AppleDMAFunction *f, AppleDMAHostCall *call, void *arg)
-{
-    int ret;
-
-    apple_dma_own(f, INT64_MAX);
-    if (!apple_dma_host_call(f, call, arg, apple_dma_deadline(f->companion),
-                             &ret)) {
-        ret = -ETIMEDOUT;
-    }
-    apple_dma_disown(f);
-    return ret;
 }
 
 /*
  * What follows from a call that took too long
  */
 
-/* Has a reference on its device, which outlives the function. */
-typedef struct AppleDMAQuiet {
-    const AppleDMAFunctionOps *ops;
-    void *opaque;
-} AppleDMAQuiet;
-
-static void quiet_done(void *opaque)
+void apple_dma_no_answer(AppleDMAFunction *f)
 {
-    AppleDMAQuiet *q = opaque;
-
-    object_unref(OBJECT(q->opaque));
-    g_free(q);
+    qatomic_set(&f->unresponsive, true);
+    qatomic_inc(&f->stats.timeouts);
+    qemu_bh_schedule(f->bh);
 }
 
-static void *quiet_thread(void *opaque)
-{
-    AppleDMAQuiet *q = opaque;
-
-    q->ops->bus_master_off(q->opaque, NULL);
-    /* A device ends in the main loop. */
-    aio_bh_schedule_oneshot(qemu_get_aio_context(), quiet_done, q);
-    return NULL;
-}
-
-/* The call that hangs may not be in the way of this one.  Nobody waits. */
+/*
+ * The call that hangs may not be in the way of one by the other thread.  Nobody
+ * waits for it.
+ */
 static void apple_dma_quiet(AppleDMAFunction *f)
 {
-    AppleDMAQuiet *q = g_new(AppleDMAQuiet, 1);
-    QemuThread thread;
+    apple_dma_own(f, INT64_MAX);
+    vfio_apple_caller_quiet(f->caller);
+    vfio_apple_caller_quiet(f->registers);
+    apple_dma_disown(f);
+}
 
-    q->ops = f->ops;
-    q->opaque = object_ref(OBJECT(f->opaque));
-    qemu_thread_create(&thread, "vfio-apple-quiet", quiet_thread, q,
-                       QEMU_THREAD_DETACHED);
+/*
+ * True when nothing is left of the calls that took too long, not even a
+ * mapping.
+ */
+static bool apple_dma_recover(AppleDMAFunction *f)
+{
+    bool done = false;
+
+    apple_dma_own(f, INT64_MAX);
+    if (vfio_apple_caller_busy(f->caller) ||
+        vfio_apple_caller_busy(f->registers)) {
+        /* We hear when they have returned. */
+    } else if (!f->recovering) {
+        f->recovering = true;
+        vfio_apple_caller_begin(f->caller, f->ops->unmap_all);
+    } else {
+        apple_dma_forget_mappings(f, vfio_apple_caller_result(f->caller));
+        f->recovering = false;
+        f->reported = false;
+        qatomic_set(&f->unresponsive, false);
+        done = true;
+    }
+    apple_dma_disown(f);
+    return done;
 }
 
 /* Runs under the BQL. */
 static void apple_dma_host_bh(void *opaque)
 {
     AppleDMAFunction *f = opaque;
-    bool late;
-    int ret;
 
     if (!qatomic_read(&f->unresponsive)) {
         return;
@@ -202,24 +139,13 @@ static void apple_dma_host_bh(void *opaque)
             apple_dma_end_claim(f, "timeout");
         }
     }
-
-    WITH_QEMU_LOCK_GUARD(&f->lock) {
-        late = f->late;
-        ret = f->ret;
-    }
-    if (!late) {
+    if (!apple_dma_recover(f)) {
         return;
     }
-    apple_dma_own(f, INT64_MAX);
-    apple_dma_forget_mappings(f, ret);
-    WITH_QEMU_LOCK_GUARD(&f->lock) {
-        f->late = false;
-        f->reported = false;
-        qatomic_set(&f->unresponsive, false);
+    if (!f->gone) {
+        warn_report("%s: the host answers again", f->name);
     }
-    apple_dma_disown(f);
     f->ops->unresponsive(f->opaque, false);
-    warn_report("%s: the host answers again", f->name);
     if (f->detached) {
         apple_dma_host_stop(f);
     }
@@ -233,19 +159,17 @@ void apple_dma_host_start(AppleDMAFunction *f)
 {
     qemu_mutex_init(&f->lock);
     qemu_cond_init(&f->disowned);
-    qemu_cond_init(&f->called);
-    qemu_cond_init(&f->returned);
     f->bh = qemu_bh_new(apple_dma_host_bh, f);
     object_ref(OBJECT(f->opaque));
     object_ref(OBJECT(f->companion));
-    qemu_thread_create(&f->worker, "vfio-apple-dma", apple_dma_worker, f,
-                       QEMU_THREAD_JOINABLE);
+    f->caller = vfio_apple_caller_new("vfio-apple-dma", f->ops->bus_master_off,
+                                      f->opaque);
+    vfio_apple_caller_notify(f->caller, f->bh);
+    vfio_apple_caller_notify(f->registers, f->bh);
 }
 
 static void apple_dma_function_free(AppleDMAFunction *f)
 {
-    qemu_cond_destroy(&f->returned);
-    qemu_cond_destroy(&f->called);
     qemu_cond_destroy(&f->disowned);
     qemu_mutex_destroy(&f->lock);
     g_free(f);
@@ -253,11 +177,8 @@ static void apple_dma_function_free(AppleDMAFunction *f)
 
 void apple_dma_host_stop(AppleDMAFunction *f)
 {
-    WITH_QEMU_LOCK_GUARD(&f->lock) {
-        f->quit = true;
-        qemu_cond_signal(&f->called);
-    }
-    qemu_thread_join(&f->worker);
+    vfio_apple_caller_end(f->caller, NULL, INT64_MAX);
+    vfio_apple_caller_notify(f->registers, NULL);
     qemu_bh_delete(f->bh);
     g_hash_table_unref(f->mappings);
     apple_dma_batch_free(f->batch);

@@ -66,7 +66,7 @@ static void apple_dma_end_all(AppleDMADevice *s, const char *why)
 
 AppleDMAFunction *apple_dma_attach(AppleDMADevice *s, const char *name,
                                    const AppleDMAFunctionOps *ops,
-                                   void *opaque,
+                                   void *opaque, VFIOAppleCaller *registers,
                                    const struct vfa_device_info *info,
                                    Error **errp)
 {
@@ -99,6 +99,7 @@ AppleDMAFunction *apple_dma_attach(AppleDMADevice *s, const char *name,
     f->name = name;
     f->ops = ops;
     f->opaque = opaque;
+    f->registers = registers;
     f->info = info;
     f->next_handle = 1;
     f->mappings = apple_dma_mappings_new();

@@ -260,7 +260,7 @@ bool vfio_apple_config_init(VFIOAppleDevice *adev, Error **errp)
     VFIOAppleConfig *c = &adev->config;
     int ret;
 
-    ret = vfa_config_read_block(adev->dev, 0, image, PCIE_CONFIG_SPACE_SIZE);
+    ret = vfio_apple_host_config_read(adev, 0, PCIE_CONFIG_SPACE_SIZE, image);
     if (ret < 0 || pci_get_word(image) == 0xffff) {
         error_setg(errp, "%s: configuration space can't be read%s%s: "
                    "reconnect the device", vfa_name(adev->dev),
@@ -314,28 +314,13 @@ int vfio_apple_config_read(VFIOAppleDevice *adev, unsigned offset,
     }
 
     memset(out, 0xff, bytes);
-    if (vfio_apple_unreachable(adev)) {
-        return bytes;
+    if (!vfio_apple_unreachable(adev) &&
+        !config_all_virtual(c, offset, bytes)) {
+        vfio_apple_host_config_read(adev, offset, bytes, out);
     }
-    if (!config_all_virtual(c, offset, bytes)) {
-        if (bytes <= 4 && is_power_of_2(bytes) && !(offset & (bytes - 1))) {
-            uint32_t value;
-
-            if (vfa_config_read(adev->dev, offset, bytes, &value) == 0) {
-                value = cpu_to_le32(value);
-                memcpy(out, &value, bytes);
-            }
-        } else {
-            /* Whole words around what is asked for. */
-            unsigned start = offset & ~3;
-            unsigned end = QEMU_ALIGN_UP(offset + bytes, 4);
-            g_autofree uint8_t *words = g_malloc(end - start);
-
-            if (vfa_config_read_block(adev->dev, start, words,
-                                      end - start) == 0) {
-                memcpy(out, words + (offset - start), bytes);
-            }
-        }
+    if (vfio_apple_unreachable(adev)) {
+        /* A guest reads all ones; what realizes the device must not. */
+        return adev->realizing ? -ENODEV : bytes;
     }
     for (i = 0; i < bytes; i++) {
         uint8_t virt = c->virt[offset + i];
@@ -345,20 +330,38 @@ int vfio_apple_config_read(VFIOAppleDevice *adev, unsigned offset,
     return bytes;
 }
 
-static void config_to_device(VFIOAppleDevice *adev, unsigned offset,
-                             unsigned bytes, uint32_t value)
-{
-    int ret = vfa_config_write(adev->dev, offset, bytes, value);
+/* What a write of the guest means to the device. */
+typedef struct ConfigWrites {
+    unsigned count;
+    VFIOAppleConfigWrite write[VFIO_APPLE_CONFIG_WRITES];
+} ConfigWrites;
 
-    if (ret < 0 && ret != -ENODEV) {
+static void config_to_device(ConfigWrites *w, unsigned offset, unsigned bytes,
+                             uint32_t value)
+{
+    w->write[w->count++] = (VFIOAppleConfigWrite) {
+        .offset = offset,
+        .bytes = bytes,
+        .value = value,
+    };
+}
+
+static void config_flush(VFIOAppleDevice *adev, const ConfigWrites *w)
+{
+    unsigned failed;
+    int ret = w->count ? vfio_apple_host_config_write(adev, w->write, w->count,
+                                                      &failed) : 0;
+
+    if (ret < 0 && ret != -ENODEV && ret != -ETIMEDOUT) {
         error_report("%s: configuration write at 0x%x failed: %s",
-                     VFIO_PCI_DEVICE(adev)->vbasedev.name, offset,
+                     VFIO_PCI_DEVICE(adev)->vbasedev.name, failed,
                      strerror(-ret));
     }
 }
 
-static void config_forward(VFIOAppleDevice *adev, unsigned offset,
-                           unsigned bytes, const uint8_t *in, uint32_t value)
+static void config_forward(VFIOAppleDevice *adev, ConfigWrites *w,
+                           unsigned offset, unsigned bytes, const uint8_t *in,
+                           uint32_t value)
 {
     const VFIOAppleConfig *c = &adev->config;
     unsigned i, passing = 0;
@@ -371,12 +374,12 @@ static void config_forward(VFIOAppleDevice *adev, unsigned offset,
                                      offset, bytes, value);
     }
     if (passing == bytes && !(offset & (bytes - 1))) {
-        config_to_device(adev, offset, bytes, value);
+        config_to_device(w, offset, bytes, value);
         return;
     }
     for (i = 0; i < bytes; i++) {
         if (c->pass[offset + i]) {
-            config_to_device(adev, offset + i, 1, in[i]);
+            config_to_device(w, offset + i, 1, in[i]);
         }
     }
 }
@@ -388,34 +391,23 @@ static bool config_covers(unsigned offset, unsigned bytes, unsigned reg,
     return offset <= reg && offset + bytes >= reg + reg_bytes;
 }
 
-static void config_effects(VFIOAppleDevice *adev, unsigned offset,
-                           unsigned bytes, const uint8_t *in,
-                           uint16_t old_command)
+/* Does it ask for a function level reset? */
+static bool config_resets(VFIOAppleDevice *adev, unsigned offset,
+                          unsigned bytes, const uint8_t *in)
 {
     VFIOAppleConfig *c = &adev->config;
-    uint16_t command = vfio_apple_config_command(adev);
     unsigned devctl = c->pcie_cap + PCI_EXP_DEVCTL;
     unsigned af_ctrl = c->af_cap + PCI_AF_CTRL;
 
-    if (command != old_command) {
-        vfio_apple_update_bus_master(adev);
-        vfio_apple_irq_update_intx(adev);
+    if (c->pcie_cap && config_covers(offset, bytes, devctl + 1, 1) &&
+        ((in[devctl + 1 - offset] << 8) & PCI_EXP_DEVCTL_BCR_FLR) &&
+        (pci_get_long(c->value + c->pcie_cap + PCI_EXP_DEVCAP) &
+         PCI_EXP_DEVCAP_FLR)) {
+        return true;
     }
-    if (c->pcie_cap && config_covers(offset, bytes, devctl + 1, 1)) {
-        uint16_t hi = in[devctl + 1 - offset] << 8;
-
-        config_to_device(adev, devctl, 2, pci_get_word(c->value + devctl));
-        if ((hi & PCI_EXP_DEVCTL_BCR_FLR) &&
-            (pci_get_long(c->value + c->pcie_cap + PCI_EXP_DEVCAP) &
-             PCI_EXP_DEVCAP_FLR)) {
-            vfio_apple_reset_device(adev, VFA_RESET_FLR);
-        }
-    }
-    if (c->af_cap && config_covers(offset, bytes, af_ctrl, 1) &&
-        (in[af_ctrl - offset] & PCI_AF_CTRL_FLR) &&
-        (vfa_info(adev->dev)->flags & VFA_DEV_FLR)) {
-        vfio_apple_reset_device(adev, VFA_RESET_FLR);
-    }
+    return c->af_cap && config_covers(offset, bytes, af_ctrl, 1) &&
+           (in[af_ctrl - offset] & PCI_AF_CTRL_FLR) &&
+           (vfa_info(adev->dev)->flags & VFA_DEV_FLR);
 }
 
 int vfio_apple_config_write(VFIOAppleDevice *adev, unsigned offset,
@@ -423,7 +415,9 @@ int vfio_apple_config_write(VFIOAppleDevice *adev, unsigned offset,
 {
     VFIOAppleConfig *c = &adev->config;
     uint16_t old_command = vfio_apple_config_command(adev);
+    unsigned devctl = c->pcie_cap + PCI_EXP_DEVCTL;
     const uint8_t *in = data;
+    ConfigWrites writes = { 0 };
     uint32_t value = 0;
     unsigned i;
 
@@ -443,7 +437,17 @@ int vfio_apple_config_write(VFIOAppleDevice *adev, unsigned offset,
 
         c->value[offset + i] = (c->value[offset + i] & ~mask) | (in[i] & mask);
     }
-    config_forward(adev, offset, bytes, in, value);
-    config_effects(adev, offset, bytes, in, old_command);
+    config_forward(adev, &writes, offset, bytes, in, value);
+    if (c->pcie_cap && config_covers(offset, bytes, devctl + 1, 1)) {
+        config_to_device(&writes, devctl, 2, pci_get_word(c->value + devctl));
+    }
+    config_flush(adev, &writes);
+    if (vfio_apple_config_command(adev) != old_command) {
+        vfio_apple_update_bus_master(adev);
+        vfio_apple_irq_update_intx(adev);
+    }
+    if (config_resets(adev, offset, bytes, in)) {
+        vfio_apple_reset_device(adev, VFA_RESET_FLR);
+    }
     return bytes;
 }

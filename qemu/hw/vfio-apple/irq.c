@@ -16,19 +16,12 @@ QEMU_BUILD_BUG_ON((int)VFA_IRQ_INTX != (int)VFIO_PCI_INTX_IRQ_INDEX);
 QEMU_BUILD_BUG_ON((int)VFA_IRQ_MSI != (int)VFIO_PCI_MSI_IRQ_INDEX);
 QEMU_BUILD_BUG_ON((int)VFA_IRQ_MSIX != (int)VFIO_PCI_MSIX_IRQ_INDEX);
 
-/* Runs on the library's thread, without the BQL. */
-void vfio_apple_irq_callback(void *opaque, unsigned vector)
+void vfio_apple_irq_signal(VFIOAppleDevice *adev, unsigned vector)
 {
-    VFIOAppleDevice *adev = opaque;
     VFIOAppleIRQ *irq = &adev->irq;
     static const uint64_t one = 1;
 
-    if (vector >= VFA_MAX_VECTORS) {
-        return;
-    }
-
-    QEMU_LOCK_GUARD(&irq->lock);
-    if (irq->fd[vector] >= 0) {
+    if (vector < VFA_MAX_VECTORS && irq->fd[vector] >= 0) {
         ssize_t ret;
 
         qatomic_inc(&irq->delivered);
@@ -54,7 +47,7 @@ static int vfio_apple_irq_set_fd(VFIOAppleDevice *adev, unsigned vector,
         }
     }
 
-    WITH_QEMU_LOCK_GUARD(&irq->lock) {
+    WITH_QEMU_LOCK_GUARD(vfio_apple_host_lock(adev)) {
         old_fd = irq->fd[vector];
         irq->fd[vector] = new_fd;
     }
@@ -90,12 +83,7 @@ static void vfio_apple_irq_disable(VFIOAppleDevice *adev)
     }
     trace_vfio_apple_irq_disable(VFIO_PCI_DEVICE(adev)->vbasedev.name,
                                  irq->type);
-    if (adev->unresponsive) {
-        irq->stale = true;
-    } else {
-        /* Waits for a running callback, which takes irq->lock only. */
-        vfa_irq_disable(adev->dev);
-    }
+    vfio_apple_host_irq_disable(adev);
     irq->type = -1;
     irq->granted = 0;
     for (i = 0; i < VFA_MAX_VECTORS; i++) {
@@ -111,14 +99,7 @@ static int vfio_apple_irq_enable(VFIOAppleDevice *adev, int type,
     int ret;
 
     vfio_apple_irq_disable(adev);
-    if (adev->unresponsive) {
-        return -ETIMEDOUT;
-    }
-    if (irq->stale) {
-        vfa_irq_disable(adev->dev);
-        irq->stale = false;
-    }
-    ret = vfa_irq_enable(adev->dev, type, wanted, &granted);
+    ret = vfio_apple_host_irq_enable(adev, type, wanted, &granted);
     trace_vfio_apple_irq_enable(VFIO_PCI_DEVICE(adev)->vbasedev.name, type,
                                 wanted, granted);
     if (ret < 0) {
@@ -192,13 +173,16 @@ static int vfio_apple_set_trigger(VFIOAppleDevice *adev,
 
 static int vfio_apple_set_intx_mask(VFIOAppleDevice *adev, bool masked)
 {
+    int ret;
+
     if (adev->irq.type != VFA_IRQ_INTX) {
         return 0;
     }
     adev->irq.intx_masked = masked;
     vfio_apple_irq_update_intx(adev);
     /* A level that is still asserted fires again. */
-    return masked || adev->unresponsive ? 0 : vfa_irq_unmask(adev->dev);
+    ret = masked ? 0 : vfio_apple_host_irq_unmask(adev);
+    return ret == -ETIMEDOUT ? 0 : ret;
 }
 
 static int vfio_apple_do_set_irqs(VFIOAppleDevice *adev,
@@ -256,10 +240,11 @@ void vfio_apple_irq_probe(VFIOAppleDevice *adev)
         unsigned granted = wanted;
 
         if (type != VFA_IRQ_INTX && wanted > 1) {
-            if (vfa_irq_enable(adev->dev, type, wanted, &granted) < 0) {
+            if (vfio_apple_host_irq_enable(adev, type, wanted,
+                                           &granted) < 0) {
                 granted = 0;
             } else {
-                vfa_irq_disable(adev->dev);
+                vfio_apple_host_irq_disable(adev);
             }
         }
         irq->available[type] = MIN(granted, wanted);
@@ -270,7 +255,6 @@ void vfio_apple_irq_init(VFIOAppleDevice *adev)
 {
     unsigned i;
 
-    qemu_mutex_init(&adev->irq.lock);
     adev->irq.type = -1;
     for (i = 0; i < VFA_MAX_VECTORS; i++) {
         adev->irq.fd[i] = -1;
@@ -281,8 +265,7 @@ void vfio_apple_irq_finalize(VFIOAppleDevice *adev)
 {
     unsigned i;
 
-    for (i = 0; i < VFA_MAX_VECTORS; i++) {
+    for (i = 0; adev->host && i < VFA_MAX_VECTORS; i++) {
         vfio_apple_irq_set_fd(adev, i, -1);
     }
-    qemu_mutex_destroy(&adev->irq.lock);
 }

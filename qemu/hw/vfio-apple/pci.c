@@ -33,6 +33,12 @@
 /* Above MSI-X table, PBA and quirks. */
 #define GATE_PRIORITY 100
 
+/*
+ * No guest waits for a device that is plugged in, and its host may be at work
+ * for who had it before: vfa_open() alone waits that long for a claim to end.
+ */
+#define REALIZE_FURTHER_MS 2000
+
 static const char *vfio_apple_name(VFIOAppleDevice *adev)
 {
     return VFIO_PCI_DEVICE(adev)->vbasedev.name;
@@ -42,33 +48,18 @@ static const char *vfio_apple_name(VFIOAppleDevice *adev)
  * The device
  */
 
-static int vfio_apple_call_bus_master_off(void *opaque, void *arg)
-{
-    VFIOAppleDevice *adev = opaque;
-
-    return vfa_set_bus_master(adev->dev, false);
-}
-
-static int vfio_apple_call_bus_master_on(void *opaque, void *arg)
-{
-    VFIOAppleDevice *adev = opaque;
-
-    return vfa_set_bus_master(adev->dev, true);
-}
-
-/* The caller does not own the companion's function. */
 static void vfio_apple_set_bus_master(VFIOAppleDevice *adev, bool on)
 {
-    AppleDMAHostCall *call = on ? vfio_apple_call_bus_master_on :
-                                  vfio_apple_call_bus_master_off;
     int ret;
 
     if (on == adev->bus_master || adev->unresponsive) {
         return;
     }
     trace_vfio_apple_bus_master(vfio_apple_name(adev), on);
-    ret = adev->function ? apple_dma_ask(adev->function, call, NULL) :
-                           call(adev, NULL);
+    ret = vfio_apple_host_bus_master(adev, on);
+    if (ret == -ETIMEDOUT) {
+        return;
+    }
     if (ret < 0 && ret != -ENODEV) {
         error_report("%s: bus mastering can't be turned %s: %s",
                      vfio_apple_name(adev), on ? "on" : "off", strerror(-ret));
@@ -93,17 +84,35 @@ int vfio_apple_reset_device(VFIOAppleDevice *adev, enum vfa_reset type)
     if (vfio_apple_unreachable(adev)) {
         return -ENODEV;
     }
-    vfio_apple_set_bus_master(adev, false);
-    ret = vfa_reset(adev->dev, type, NULL);
+    ret = vfio_apple_host_reset(adev, type);
     trace_vfio_apple_reset(vfio_apple_name(adev), type, ret);
     adev->resets++;
-    if (ret < 0 && ret != -ENODEV) {
+    if (ret < 0 && ret != -ENODEV && ret != -ETIMEDOUT) {
         warn_report("%s: reset failed: %s", vfio_apple_name(adev),
                     strerror(-ret));
     }
     /* Mappings and claim outlive a reset, and the command register too. */
     vfio_apple_update_bus_master(adev);
     return ret;
+}
+
+static void vfio_apple_reset(DeviceState *dev)
+{
+    VFIOAppleDevice *adev = VFIO_APPLE_PCI(dev);
+    VFIOPCIDevice *vdev = VFIO_PCI_DEVICE(dev);
+
+    if (adev->gone) {
+        return;
+    }
+    if (!adev->unresponsive) {
+        vfio_pci_pre_reset(vdev);
+        vfio_apple_config_reset(adev);
+        vfio_apple_reset_device(adev, VFA_RESET_AUTO);
+    }
+    if (!adev->unresponsive) {
+        vfio_pci_post_reset(vdev);
+    }
+    adev->reset_missed = adev->unresponsive;
 }
 
 /*
@@ -195,8 +204,11 @@ static uint32_t vfio_apple_claim(void *opaque)
 {
     VFIOAppleDevice *adev = opaque;
 
-    vfio_apple_gate_set(adev, false);
     vfio_apple_update_bus_master(adev);
+    if (adev->unresponsive) {
+        return ADMA_E_TIMEOUT;
+    }
+    vfio_apple_gate_set(adev, false);
     return ADMA_OK;
 }
 
@@ -211,14 +223,26 @@ static void vfio_apple_release(void *opaque)
 static void vfio_apple_unresponsive(void *opaque, bool unresponsive)
 {
     VFIOAppleDevice *adev = opaque;
+    bool changed;
 
     adev->unresponsive = unresponsive;
     if (unresponsive) {
         /* Perhaps. */
         adev->bus_master = true;
-    } else if (adev->function) {
-        vfio_apple_set_bus_master(adev, false);
+        return;
     }
+    if (!adev->function) {
+        return;
+    }
+    /* The guest must not find what it has no longer asked for. */
+    changed = adev->changed_late;
+    adev->changed_late = false;
+    if (adev->reset_missed) {
+        vfio_apple_reset(DEVICE(adev));
+    } else if (changed) {
+        vfio_apple_reset_device(adev, VFA_RESET_AUTO);
+    }
+    vfio_apple_set_bus_master(adev, false);
 }
 
 static int vfio_apple_submit(void *opaque, void *arg)
@@ -236,6 +260,13 @@ static int vfio_apple_unmap_all(void *opaque, void *arg)
     return vfa_dma_unmap_all(adev->dev);
 }
 
+static int vfio_apple_bus_master_off(void *opaque, void *arg)
+{
+    VFIOAppleDevice *adev = opaque;
+
+    return vfa_set_bus_master(adev->dev, false);
+}
+
 static uint16_t vfio_apple_bdf(void *opaque)
 {
     return pci_get_bdf(PCI_DEVICE(opaque));
@@ -248,7 +279,7 @@ static const AppleDMAFunctionOps vfio_apple_function_ops = {
     .unresponsive = vfio_apple_unresponsive,
     .submit = vfio_apple_submit,
     .unmap_all = vfio_apple_unmap_all,
-    .bus_master_off = vfio_apple_call_bus_master_off,
+    .bus_master_off = vfio_apple_bus_master_off,
 };
 
 /*
@@ -408,21 +439,23 @@ static bool vfio_apple_bar_range(VFIOAppleDevice *adev, unsigned nr,
     return off < bytes && size <= bytes - off;
 }
 
-/* Reads of any size: the ROM comes in one piece. */
+/*
+ * Reads of any size: the ROM comes in one piece.  Like a request page, such a
+ * read begins its last call to the host within twice host-timeout.
+ */
 static void vfio_apple_read_device(VFIOAppleDevice *adev, unsigned nr,
                                    uint64_t off, uint32_t size, uint8_t *out)
 {
-    while (size) {
-        unsigned step = MIN(size, 8);
-        uint64_t value;
+    int64_t deadline = g_get_monotonic_time() + 2000LL * adev->host_timeout;
 
-        step = pow2floor(step);
-        step = MIN(step, off ? 1u << MIN(ctz64(off), 3) : 8);
-        if (vfa_bar_read(adev->dev, nr, off, step, &value) < 0) {
-            value = UINT64_MAX;
+    memset(out, 0xff, size);
+    while (size) {
+        unsigned step = MIN(size, VFIO_APPLE_BAR_BYTES);
+
+        if (g_get_monotonic_time() >= deadline ||
+            vfio_apple_host_bar_read(adev, nr, off, step, out) < 0) {
+            break;
         }
-        value = cpu_to_le64(value);
-        memcpy(out, &value, step);
         out += step;
         off += step;
         size -= step;
@@ -471,13 +504,11 @@ static int vfio_apple_region_write(VFIODevice *vbasedev, uint8_t nr, off_t off,
                                    uint32_t size, void *data, bool post)
 {
     VFIOAppleDevice *adev = vfio_apple_from_vbasedev(vbasedev);
-    uint64_t value = 0;
-    unsigned done, step;
 
     if (nr == VFIO_PCI_CONFIG_REGION_INDEX) {
         return vfio_apple_config_write(adev, off, size, data);
     }
-    if (nr >= VFIO_PCI_ROM_REGION_INDEX || size > sizeof(value) ||
+    if (nr >= VFIO_PCI_ROM_REGION_INDEX || size > VFIO_APPLE_BAR_BYTES ||
         !vfio_apple_bar_range(adev, nr, off, size)) {
         return -EINVAL;
     }
@@ -485,12 +516,7 @@ static int vfio_apple_region_write(VFIODevice *vbasedev, uint8_t nr, off_t off,
         vfio_apple_in_hole(adev, nr, off, size)) {
         return size;
     }
-    step = is_power_of_2(size) && !(off & (size - 1)) ? size : 1;
-    for (done = 0; done < size; done += step) {
-        value = 0;
-        memcpy(&value, (uint8_t *)data + done, step);
-        vfa_bar_write(adev->dev, nr, off + done, step, le64_to_cpu(value));
-    }
+    vfio_apple_host_bar_write(adev, nr, off, size, data);
     return size;
 }
 
@@ -506,14 +532,15 @@ static int vfio_apple_region_map(VFIODevice *vbasedev, uint8_t nr, off_t off,
         !vfio_apple_bar_range(adev, nr, off, size)) {
         return -EINVAL;
     }
-    ret = vfa_bar_map(adev->dev, nr, &base, &bytes);
+    ret = vfio_apple_host_bar_map(adev, nr, &base, &bytes);
     if (ret < 0) {
         return ret;
     }
     if (off > bytes || size > bytes - off) {
-        vfa_bar_unmap(adev->dev, nr);
+        vfio_apple_host_bar_unmap(adev, nr);
         return -EINVAL;
     }
+    adev->bar_mapped[nr] = bytes;
     adev->bars_mapped++;
     *ptr = base + off;
     return 0;
@@ -525,7 +552,9 @@ static void vfio_apple_region_unmap(VFIODevice *vbasedev, uint8_t nr,
     VFIOAppleDevice *adev = vfio_apple_from_vbasedev(vbasedev);
 
     adev->bars_mapped--;
-    vfa_bar_unmap(adev->dev, nr);
+    /* Another part of it may be mapped yet, but none has to be. */
+    adev->bar_mapped[nr] = 0;
+    vfio_apple_host_bar_unmap(adev, nr);
 }
 
 static int vfio_apple_device_reset(VFIODevice *vbasedev)
@@ -590,28 +619,25 @@ static void vfio_apple_gone_bh(void *opaque)
     }
 }
 
-/* Runs on the library's thread, without the BQL. */
-static void vfio_apple_gone_callback(void *opaque)
-{
-    VFIOAppleDevice *adev = opaque;
-
-    qemu_bh_schedule(adev->gone_bh);
-}
-
-static const struct vfa_callbacks vfio_apple_callbacks = {
-    .interrupt = vfio_apple_irq_callback,
-    .gone = vfio_apple_gone_callback,
-};
-
 /*
  * Realize
  */
+
+static bool vfio_apple_answers(VFIOAppleDevice *adev, Error **errp)
+{
+    if (adev->unresponsive) {
+        error_setg(errp, TYPE_VFIO_APPLE_PCI " %s: the driver extension has "
+                   "not answered within %u ms: try again, or unplug the "
+                   "device and plug it in again", adev->address,
+                   adev->host_timeout);
+    }
+    return !adev->unresponsive;
+}
 
 static bool vfio_apple_open(VFIOAppleDevice *adev, Error **errp)
 {
     VFIODevice *vbasedev = &VFIO_PCI_DEVICE(adev)->vbasedev;
     static unsigned sequence;
-    struct vfa_error err;
 
     if (DEVICE(adev)->hotplugged) {
         /* A device that was just unplugged lets go of its claim in there. */
@@ -619,9 +645,7 @@ static bool vfio_apple_open(VFIOAppleDevice *adev, Error **errp)
     }
     adev->gone_bh = qemu_bh_new_guarded(vfio_apple_gone_bh, adev,
                                         &DEVICE(adev)->mem_reentrancy_guard);
-    if (vfa_open(adev->address, &vfio_apple_callbacks, adev, &adev->dev,
-                 &err) < 0) {
-        error_setg(errp, TYPE_VFIO_APPLE_PCI ": %s", err.text);
+    if (!vfio_apple_host_open(adev, errp)) {
         return false;
     }
     /* Unique: VFIO names notifiers after it, and bus addresses repeat. */
@@ -634,11 +658,12 @@ static bool vfio_apple_open(VFIOAppleDevice *adev, Error **errp)
     adev->bus_master = true;
     vfio_apple_set_bus_master(adev, false);
     vfio_apple_irq_probe(adev);
-    if (!vfio_apple_config_init(adev, errp)) {
+    if (!vfio_apple_answers(adev, errp) ||
+        !vfio_apple_config_init(adev, errp)) {
         return false;
     }
     vfio_apple_find_holes(adev);
-    return true;
+    return vfio_apple_answers(adev, errp);
 }
 
 /* With KVM only MSI and MSI-X can bypass QEMU; elsewhere nothing can. */
@@ -671,7 +696,9 @@ static bool vfio_apple_setup_vfio(VFIOAppleDevice *adev, Error **errp)
     }
     vfio_apple_gate_add(adev);
 
-    if (!vfio_pci_add_capabilities(vdev, errp) ||
+    /* BARs that were not mapped in time are no reason to trap them. */
+    if (!vfio_apple_answers(adev, errp) ||
+        !vfio_pci_add_capabilities(vdev, errp) ||
         !vfio_config_quirk_setup(vdev, errp)) {
         goto teardown;
     }
@@ -683,7 +710,8 @@ static bool vfio_apple_setup_vfio(VFIOAppleDevice *adev, Error **errp)
     if (migrate_add_blocker(&vbasedev->migration_blocker, errp) < 0) {
         goto teardown;
     }
-    if (!vfio_pci_interrupt_setup(vdev, errp)) {
+    if (!vfio_apple_answers(adev, errp) ||
+        !vfio_pci_interrupt_setup(vdev, errp)) {
         migrate_del_blocker(&vbasedev->migration_blocker);
         goto teardown;
     }
@@ -694,6 +722,28 @@ teardown:
     vfio_apple_gate_remove(adev);
     vfio_pci_bars_exit(vdev);
     return false;
+}
+
+static bool vfio_apple_do_realize(VFIOAppleDevice *adev, Error **errp)
+{
+    ERRP_GUARD();
+
+    if (!vfio_apple_open(adev, errp)) {
+        return false;
+    }
+    adev->function = apple_dma_attach(adev->companion, vfio_apple_name(adev),
+                                      &vfio_apple_function_ops, adev,
+                                      vfio_apple_host_caller(adev),
+                                      vfa_info(adev->dev), errp);
+    if (!adev->function || !vfio_apple_setup_vfio(adev, errp)) {
+        error_prepend(errp, TYPE_VFIO_APPLE_PCI " %s: ", vfa_name(adev->dev));
+        if (adev->function) {
+            apple_dma_detach(adev->function);
+            adev->function = NULL;
+        }
+        return false;
+    }
+    return true;
 }
 
 static void vfio_apple_realize(PCIDevice *pdev, Error **errp)
@@ -707,31 +757,27 @@ static void vfio_apple_realize(PCIDevice *pdev, Error **errp)
                    "\"vfio-apple list\" shows them");
         return;
     }
-    if (!vfio_apple_open(adev, errp)) {
-        return;
-    }
     if (!adev->companion) {
         AppleDMADevice *companion = apple_dma_companion_get(pdev, errp);
 
         if (!companion) {
-            error_prepend(errp, TYPE_VFIO_APPLE_PCI " %s: ",
-                          vfa_name(adev->dev));
+            error_prepend(errp, TYPE_VFIO_APPLE_PCI " %s: ", adev->address);
             return;
         }
         adev->companion = companion;
         object_ref(OBJECT(companion));
     }
 
-    adev->function = apple_dma_attach(adev->companion, vfio_apple_name(adev),
-                                      &vfio_apple_function_ops, adev,
-                                      vfa_info(adev->dev), errp);
-    if (!adev->function || !vfio_apple_setup_vfio(adev, errp)) {
-        error_prepend(errp, TYPE_VFIO_APPLE_PCI " %s: ", vfa_name(adev->dev));
-        if (adev->function) {
-            apple_dma_detach(adev->function);
-            adev->function = NULL;
-        }
+    adev->realizing = true;
+    adev->host_timeout = adev->companion->host_timeout + REALIZE_FURTHER_MS;
+    if (!vfio_apple_do_realize(adev, errp) && adev->unresponsive) {
+        /* Whatever else went wrong followed from that. */
+        error_free(*errp);
+        *errp = NULL;
+        vfio_apple_answers(adev, errp);
     }
+    adev->host_timeout = adev->companion->host_timeout;
+    adev->realizing = false;
 }
 
 static void vfio_apple_exit(PCIDevice *pdev)
@@ -746,20 +792,6 @@ static void vfio_apple_exit(PCIDevice *pdev)
     adev->function = NULL;
     vfio_apple_gate_remove(adev);
     parent->exit(pdev);
-}
-
-static void vfio_apple_reset(DeviceState *dev)
-{
-    VFIOAppleDevice *adev = VFIO_APPLE_PCI(dev);
-    VFIOPCIDevice *vdev = VFIO_PCI_DEVICE(dev);
-
-    if (vfio_apple_unreachable(adev)) {
-        return;
-    }
-    vfio_pci_pre_reset(vdev);
-    vfio_apple_config_reset(adev);
-    vdev->vbasedev.io_ops->device_reset(&vdev->vbasedev);
-    vfio_pci_post_reset(vdev);
 }
 
 static void vfio_apple_init(Object *obj)
@@ -788,13 +820,11 @@ static void vfio_apple_finalize(Object *obj)
 
     /* Gives mapped BARs back: before the library closes the device. */
     vfio_pci_put_device(VFIO_PCI_DEVICE(obj));
-    if (adev->dev) {
-        vfa_close(adev->dev);
-    }
+    vfio_apple_irq_finalize(adev);
+    vfio_apple_host_close(adev);
     if (adev->gone_bh) {
         qemu_bh_delete(adev->gone_bh);
     }
-    vfio_apple_irq_finalize(adev);
 }
 
 /*

@@ -1,38 +1,52 @@
 /*
  * PCI passthrough through the VFIOUserPCIDriver driver extension
  *
- * vfio-apple-pci   a passed-through function: pci.c, config.c, irq.c
+ * vfio-apple-pci   a passed-through function: pci.c, config.c, irq.c,
+ *                  host.c (calls to the host)
  * vfio-iommu-apple its container, which maps nothing: container.c
  * apple-dma-pci    the companion, through which the guest maps its memory
  *                  for functions: companion.c, companion-dma.c (requests),
  *                  companion-host.c (calls to the host)
+ * caller.c         a thread that makes calls to the host
+ *
+ * Threads.  Each function has two that call the host, and nothing else calls
+ * it: one for what the guest asks of the companion, and one for the device's
+ * registers and state, which is never in the way of, nor behind, the requests
+ * of the first.
  *
  * Locking.  All of it runs under the BQL, except
- * - the library's callbacks in irq.c and pci.c, which say so;
+ * - the library's callbacks in host.c;
  * - a store to the doorbell, up to its last answer, unless the page has a
  *   request that needs the BQL (op_needs_bql());
- * - the thread of each function that calls the host (companion-host.c).
+ * - the threads that call the host, which hold no lock meanwhile.
  *
  * These nest in this order; who has a later one never waits for an earlier:
  *
  *   BQL             registers, functions that come and go, claims, gates,
- *                   generation, memory map
+ *                   generation, memory map; the calls to the host for a
+ *                   device's registers and state
  *   slot lock       a request page, from finding it to its answers: so one
  *                   that is replaced or forgotten is not written to afterwards
  *   ownership       of one function at a time: whether it is claimed or gone,
- *                   its mappings, its batch, its calls to the host.  It is
- *                   waited for with the BQL by whatever ends a claim: reset,
- *                   release, unplug, removal, a change of the memory map
- *   function lock   ownership itself, and what a call hands to the thread and
- *                   back; held for moments
+ *                   its mappings, its batch, its calls to the host through
+ *                   the first thread.  It is waited for with the BQL by
+ *                   whatever ends a claim: reset, release, unplug, removal, a
+ *                   change of the memory map
+ *   function lock   ownership itself; held for moments
+ *   caller lock     what a call hands to a thread and back; held for moments
+ *   host lock       what the library's callbacks use, and whether the device
+ *                   is still there for them; held for moments
  *   budget lock     what the functions of a companion use of the room that
  *                   some of them share; held for moments
  *
  * Who waits for the host has a slot lock or the BQL, and ownership, for at most
- * three times host-timeout (and 0.2 ms per mapping when all of a function end):
- * that is how long the others can wait.  A doorbell is one RCU read side
- * critical section, as QEMU's dispatch makes it anyway: the functions it finds
- * and the memory regions it lets go of don't end within.
+ * three times host-timeout (and 0.2 ms per mapping when all of a function end);
+ * or the BQL alone, for at most host-timeout per call, and an access to a
+ * register is six calls at most: that is how long the others can wait.
+ *
+ * A doorbell is one RCU read side critical section, as QEMU's dispatch makes it
+ * anyway: the functions it finds and the memory regions it lets go of don't end
+ * within.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -65,11 +79,49 @@ OBJECT_DECLARE_SIMPLE_TYPE(AppleDMADevice, APPLE_DMA_PCI)
 #endif
 
 /*
- * Companion
+ * caller.c: calls to the host
+ *
+ * Deadlines are g_get_monotonic_time(); INT64_MAX is none.
  */
 
-/* A call to the host, without any lock; arg is the function's.  0 or -errno. */
-typedef int AppleDMAHostCall(void *opaque, void *arg);
+/* Made without any lock.  0 or -errno. */
+typedef int VFIOAppleCall(void *opaque, void *arg);
+
+typedef struct VFIOAppleCaller VFIOAppleCaller;
+
+/*
+ * Calls get opaque.  When one returns that was given up, the thread calls quiet
+ * as well, to undo what must not happen late: it turns bus mastering off.
+ */
+VFIOAppleCaller *vfio_apple_caller_new(const char *name, VFIOAppleCall *quiet,
+                                       void *opaque);
+/*
+ * One at a time.  False: it was given up, or one before it was and has not
+ * returned.  arg stays with a call that was given up until it returns.
+ */
+bool vfio_apple_caller_ask(VFIOAppleCaller *c, VFIOAppleCall *call, void *arg,
+                           int64_t deadline, int *ret);
+/* A call that is given up from the start, unless another one is under way. */
+void vfio_apple_caller_begin(VFIOAppleCaller *c, VFIOAppleCall *call);
+void vfio_apple_caller_quiet(VFIOAppleCaller *c);
+/* A call has not returned.  Nobody asks meanwhile: it was given up. */
+bool vfio_apple_caller_busy(VFIOAppleCaller *c);
+/* What the last call said, when none is under way. */
+int vfio_apple_caller_result(VFIOAppleCaller *c);
+/* Tell bh when a call returns that was given up.  NULL: tell nobody. */
+void vfio_apple_caller_notify(VFIOAppleCaller *c, QEMUBH *bh);
+/*
+ * Ends the thread, which makes one last call when the one under way returns.
+ * False: it has not done so yet.
+ */
+bool vfio_apple_caller_end(VFIOAppleCaller *c, VFIOAppleCall *last,
+                           int64_t deadline);
+/* Waits until signalled or until then; false when it is later than that. */
+bool vfio_apple_wait(QemuCond *cond, QemuMutex *lock, int64_t deadline);
+
+/*
+ * Companion
+ */
 
 typedef struct AppleDMASubmit {
     struct vfa_dma_request *req;
@@ -88,10 +140,10 @@ typedef struct AppleDMAFunctionOps {
     /* The host does not answer: ask nothing of it while that is so. */
     void (*unresponsive)(void *opaque, bool unresponsive);
 
-    AppleDMAHostCall *submit; /* arg: AppleDMASubmit */
+    VFIOAppleCall *submit; /* arg: AppleDMASubmit */
     /* Ends all mappings, bus mastering off first. */
-    AppleDMAHostCall *unmap_all;
-    AppleDMAHostCall *bus_master_off;
+    VFIOAppleCall *unmap_all;
+    VFIOAppleCall *bus_master_off;
 } AppleDMAFunctionOps;
 
 /* Written by the owner, read by anyone: qatomic_read(). */
@@ -102,7 +154,7 @@ typedef struct AppleDMAStats {
     uint64_t unmaps;
     uint64_t map_failures;
     uint64_t runs;
-    uint64_t timeouts;
+    uint64_t timeouts; /* not the owner's alone: qatomic_inc() */
     uint64_t bytes;
     uint64_t bytes_peak;
     uint64_t mappings;
@@ -145,18 +197,16 @@ typedef struct AppleDMAFunction {
     /* Under lock. */
     bool owned;
     QemuCond disowned;
-    AppleDMAHostCall *call; /* until it has returned */
-    void *arg;
-    int ret;
-    QemuCond called, returned;
-    bool unresponsive;      /* written by the owner */
-    bool late;              /* a call that nobody waits for has returned */
-    bool quit;
+
+    VFIOAppleCaller *caller;    /* asked by the owner */
+    VFIOAppleCaller *registers; /* the device's own, asked under the BQL */
+    /* A call of either was given up: set by who did, qatomic_read(). */
+    bool unresponsive;
 
     /* Under the BQL. */
     bool reported;
+    bool recovering; /* both have returned, now the mappings end */
     QEMUBH *bh;
-    QemuThread worker;
 } AppleDMAFunction;
 
 typedef struct AppleDMASlot {
@@ -203,7 +253,7 @@ struct AppleDMADevice {
 AppleDMADevice *apple_dma_companion_get(PCIDevice *function, Error **errp);
 AppleDMAFunction *apple_dma_attach(AppleDMADevice *s, const char *name,
                                    const AppleDMAFunctionOps *ops,
-                                   void *opaque,
+                                   void *opaque, VFIOAppleCaller *registers,
                                    const struct vfa_device_info *info,
                                    Error **errp);
 /* Ends claim and mappings, and the index. */
@@ -235,8 +285,6 @@ void apple_dma_end_claim(AppleDMAFunction *f, const char *why);
 
 /*
  * companion-host.c: ownership, and calls to the host
- *
- * Deadlines are g_get_monotonic_time().
  */
 int64_t apple_dma_deadline(AppleDMADevice *s);
 /* INT64_MAX waits for as long as the owners do, see above. */
@@ -246,13 +294,58 @@ void apple_dma_disown(AppleDMAFunction *f);
  * The caller owns f.  False when the function was unresponsive, or is now: then
  * arg and what it points to stay with the call until it returns.
  */
-bool apple_dma_host_call(AppleDMAFunction *f, AppleDMAHostCall *call,
+bool apple_dma_host_call(AppleDMAFunction *f, VFIOAppleCall *call,
                          void *arg, int64_t deadline, int *ret);
-/* Owns f for one call.  -ETIMEDOUT when it is unresponsive. */
-int apple_dma_ask(AppleDMAFunction *f, AppleDMAHostCall *call, void *arg);
+/* A call of one of its threads was given up. */
+void apple_dma_no_answer(AppleDMAFunction *f);
 void apple_dma_host_start(AppleDMAFunction *f);
 /* No call is under way.  f ends after the doorbells that may have found it. */
 void apple_dma_host_stop(AppleDMAFunction *f);
+
+/*
+ * host.c: calls to the host for a function's registers and state
+ *
+ * They return 0 or -errno: -ETIMEDOUT when the host does not answer, and then
+ * nothing is asked of it until it does.
+ */
+typedef struct VFIOAppleHost VFIOAppleHost;
+
+typedef struct VFIOAppleConfigWrite {
+    unsigned offset, bytes;
+    uint32_t value;
+} VFIOAppleConfigWrite;
+
+/* As many as one write of a guest can lead to. */
+#define VFIO_APPLE_CONFIG_WRITES 5
+
+bool vfio_apple_host_open(VFIOAppleDevice *adev, Error **errp);
+/* Waits for host-timeout at most; a host that takes longer closes it later. */
+void vfio_apple_host_close(VFIOAppleDevice *adev);
+VFIOAppleCaller *vfio_apple_host_caller(VFIOAppleDevice *adev);
+QemuMutex *vfio_apple_host_lock(VFIOAppleDevice *adev);
+int vfio_apple_host_config_read(VFIOAppleDevice *adev, unsigned offset,
+                                unsigned bytes, void *data);
+/* Tells which of them failed first. */
+int vfio_apple_host_config_write(VFIOAppleDevice *adev,
+                                 const VFIOAppleConfigWrite *writes,
+                                 unsigned count, unsigned *failed);
+#define VFIO_APPLE_BAR_BYTES 512
+int vfio_apple_host_bar_read(VFIOAppleDevice *adev, unsigned bar,
+                             uint64_t offset, unsigned bytes, void *data);
+int vfio_apple_host_bar_write(VFIOAppleDevice *adev, unsigned bar,
+                              uint64_t offset, unsigned bytes,
+                              const void *data);
+int vfio_apple_host_bar_map(VFIOAppleDevice *adev, unsigned bar, void **base,
+                            uint64_t *bytes);
+void vfio_apple_host_bar_unmap(VFIOAppleDevice *adev, unsigned bar);
+int vfio_apple_host_bus_master(VFIOAppleDevice *adev, bool on);
+/* Bus mastering goes off first, if it is on. */
+int vfio_apple_host_reset(VFIOAppleDevice *adev, enum vfa_reset type);
+/* Turns them off first if stale. */
+int vfio_apple_host_irq_enable(VFIOAppleDevice *adev, int type,
+                               unsigned wanted, unsigned *granted);
+int vfio_apple_host_irq_disable(VFIOAppleDevice *adev);
+int vfio_apple_host_irq_unmask(VFIOAppleDevice *adev);
 
 /*
  * Configuration space of a function
@@ -290,8 +383,7 @@ int vfio_apple_config_write(VFIOAppleDevice *adev, unsigned offset,
  * not wait for.
  */
 typedef struct VFIOAppleIRQ {
-    QemuMutex lock;        /* protects fd[]; taken by the library's thread */
-    int fd[VFA_MAX_VECTORS];
+    int fd[VFA_MAX_VECTORS]; /* written with the host lock */
     int type;              /* enum vfa_irq_type, -1: none */
     unsigned granted;
     unsigned available[VFA_IRQ_TYPES]; /* vectors the platform grants */
@@ -303,7 +395,8 @@ typedef struct VFIOAppleIRQ {
 void vfio_apple_irq_init(VFIOAppleDevice *adev);
 void vfio_apple_irq_finalize(VFIOAppleDevice *adev);
 void vfio_apple_irq_probe(VFIOAppleDevice *adev);
-void vfio_apple_irq_callback(void *opaque, unsigned vector);
+/* With the host lock, without the BQL. */
+void vfio_apple_irq_signal(VFIOAppleDevice *adev, unsigned vector);
 void vfio_apple_irq_update_intx(VFIOAppleDevice *adev);
 int vfio_apple_get_irq_info(VFIODevice *vbasedev, struct vfio_irq_info *info);
 int vfio_apple_set_irqs(VFIODevice *vbasedev, struct vfio_irq_set *set);
@@ -324,12 +417,18 @@ struct VFIOAppleDevice {
     char *address;             /* property "host" */
     AppleDMADevice *companion; /* property "dma" */
 
-    struct vfa_device *dev;
+    VFIOAppleHost *host;
+    struct vfa_device *dev;    /* the host's */
+    uint32_t host_timeout;     /* milliseconds */
     AppleDMAFunction *function;
     QEMUBH *gone_bh;
+    bool realizing;
     bool gone;
     bool unresponsive;         /* the host does not answer */
+    bool changed_late;         /* by a call that was given up */
+    bool reset_missed;         /* the machine's, while unresponsive */
     bool bus_master;           /* as last set at the device */
+    uint64_t bar_mapped[PCI_ROM_SLOT]; /* bytes of it, in this process */
 
     /* Closed while the function is not claimed: covers all of each BAR. */
     MemoryRegion gate[PCI_NUM_REGIONS - 1];
