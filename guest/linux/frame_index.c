@@ -929,12 +929,37 @@ static void leave_to_background(struct frame_index *fi, u32 frames)
 	fi->ops->wake(fi->host, true);
 }
 
+/* It is detached: the host hears of it with this batch. */
+static void drop(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
+{
+	if (cpu->batch.nr_drops == FI_MAX_DROPS)
+		batch_run(fi, cpu);
+	batch_drop(&cpu->batch, fi->groups[id].handle, id);
+}
+
+static void dying_run(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying)
+{
+	u32 i;
+
+	for (i = 0; i < dying->count; i++)
+		drop(fi, cpu, dying->group[i]);
+	if (i)
+		batch_run(fi, cpu);
+	dying->count = 0;
+}
+
 /* The last use of something in the group has ended.  Strict: so does the group, with its last. */
 static void strict_drop(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying, u32 id)
 {
 	if (!group_mark(fi, id))
 		return;
 	group_detach(fi, cpu, id);
+	if (!dying) {
+		drop(fi, cpu, id);
+		return;
+	}
+	if (dying->count == FI_MAX_DROPS)
+		dying_run(fi, cpu, dying);
 	dying->group[dying->count++] = id;
 }
 
@@ -1967,29 +1992,15 @@ static bool put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dyi
 	return true;
 }
 
-static void dying_run(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying)
-{
-	u32 i;
-
-	for (i = 0; i < dying->count; i++)
-		batch_drop(&cpu->batch, fi->groups[dying->group[i]].handle, dying->group[i]);
-	if (i)
-		batch_run(fi, cpu);
-	dying->count = 0;
-}
-
 /* What was got for a request that fails goes back. */
 static void unget(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_want *wants, u32 count)
 {
 	struct fi_dying dying = { .count = 0 };
 	u32 i;
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count; i++)
 		if (wants[i].state == WANT_MAPPED)
 			put(fi, cpu, &dying, wants[i].iova, wants[i].frames);
-		if (dying.count == FI_MAX_DROPS)
-			dying_run(fi, cpu, &dying);
-	}
 	dying_run(fi, cpu, &dying);
 }
 
@@ -2089,8 +2100,8 @@ bool fi_put(struct frame_index *fi, struct fi_dying *dying, u64 address, u64 byt
 		ok = put(fi, cpu, dying, first, last - first + 1);
 	if (!ok)
 		COUNT(cpu->count.bad_puts, 1);
-	if (dying->count == FI_MAX_DROPS)
-		dying_run(fi, cpu, dying);
+	if (cpu->batch.nr_drops)
+		batch_run(fi, cpu);
 	fi_irq_restore(flags);
 	return ok;
 }

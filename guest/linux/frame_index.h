@@ -254,7 +254,11 @@ void fi_set_strict(struct frame_index *fi, bool strict);
  * been woken then.
  */
 int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count);
-/* False when that is not in use; then nothing has changed. */
+/*
+ * False when that is not in use; then nothing has changed.  dying: for several
+ * in a row, with fi_put_done() behind them; NULL: what nobody uses any more
+ * ends at once.
+ */
 bool fi_put(struct frame_index *fi, struct fi_dying *dying, u64 iova, u64 bytes);
 void fi_put_done(struct frame_index *fi, struct fi_dying *dying);
 

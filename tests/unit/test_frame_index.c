@@ -461,6 +461,26 @@ static void strict_ends_with_the_last_use(void **state)
 	assert_int_equal(counters().idle, 0);
 }
 
+/* However much a driver gives back in one piece, it ends. */
+static void strict_gives_back_much_at_once(void **state)
+{
+	uint64_t iova = 0;
+	struct held held;
+
+	(void)state;
+	start(true);
+	for (uint32_t i = 0; i < 2 * FI_MAX_DROPS + 1; i++) {
+		held = map(2 * i, 1);
+		iova = i ? iova : held.iova;
+		assert_int_equal(held.iova, iova + ((uint64_t)i << HOST_SHIFT));
+		host.used[(held.iova - HOST_FIRST) >> HOST_SHIFT] = 0;
+	}
+	assert_true(put(iova, (2 * FI_MAX_DROPS + 1ull) << HOST_SHIFT));
+	assert_int_equal(host.mappings, 0);
+	assert_int_equal(host.in_batch_max, FI_MAX_DROPS);
+	model_agree(&fi, &host);
+}
+
 /* A miss without room takes the place of what is idle, in the same trip. */
 static void eviction_shares_the_trip(void **state)
 {
@@ -1431,6 +1451,7 @@ int main(void)
 		test(parts_become_a_whole),
 		test(wrong_unmaps_change_nothing),
 		test(strict_ends_with_the_last_use),
+		test(strict_gives_back_much_at_once),
 		test(eviction_shares_the_trip),
 		test(host_without_room),
 		test(requests_are_bounded),
