@@ -98,6 +98,84 @@ static void fixed_pool_asks_once(void **state)
 	model_agree(&fi, &host);
 }
 
+#define FRAME (1u << HOST_SHIFT)
+
+/* What is one frame and mapped is a hit, and nothing else is. */
+static void hits(void **state)
+{
+	uint64_t phys = 7 * FRAME + 100, address = 0, again;
+	struct held held;
+
+	(void)state;
+	start(false);
+	assert_false(fi_get_hit(&fi, phys, 8, UINT64_MAX, &address));
+	held = map(7, 1);
+	assert_true(fi_get_hit(&fi, phys, 8, UINT64_MAX, &address));
+	assert_int_equal(address, held.iova + 100);
+	/* While it is idle, too; to the end of the frame and not behind it, nor behind the device's last address. */
+	unmap(held);
+	assert_true(fi_put_hit(&fi, address, 8));
+	assert_true(fi_get_hit(&fi, phys, FRAME - 100, held.iova + FRAME - 1, &address));
+	assert_false(fi_get_hit(&fi, phys, FRAME - 99, UINT64_MAX, &again));
+	assert_false(fi_get_hit(&fi, phys, FRAME - 100, held.iova + FRAME - 2, &again));
+	assert_false(fi_get_hit(&fi, phys, 0, UINT64_MAX, &again));
+	assert_false(fi_get_hit(&fi, phys, UINT64_MAX, UINT64_MAX, &again));
+	assert_false(fi_get_hit(&fi, phys + ((uint64_t)1 << 45), 8, UINT64_MAX, &again));
+	assert_false(fi_get_hit(&fi, UINT64_MAX - 7, 8, UINT64_MAX, &again));
+	fi.refuse = -EACCES;
+	assert_false(fi_get_hit(&fi, phys, 8, UINT64_MAX, &again));
+	fi.refuse = 0;
+	assert_int_equal(counters().requests, 3);
+	assert_int_equal(counters().hits, 2);
+	assert_int_equal(counters().idle, 0);
+
+	assert_false(fi_put_hit(&fi, address, 0));
+	assert_false(fi_put_hit(&fi, address, FRAME - 99));
+	assert_false(fi_put_hit(&fi, address, UINT64_MAX));
+	assert_false(fi_put_hit(&fi, address + FRAME, 8));
+	assert_false(fi_put_hit(&fi, HOST_FIRST - 8, 8));
+	assert_false(fi_put_hit(&fi, HOST_FIRST + (uint64_t)HOST_WINDOW * FRAME, 8));
+	assert_true(fi_put_hit(&fi, address, 8));
+	assert_int_equal(counters().idle, 1);
+	assert_false(fi_put_hit(&fi, address, 8));
+	assert_false(put(address, 8));
+	assert_int_equal(counters().bad_puts, 1);
+	model_agree(&fi, &host);
+}
+
+/* A span's use is the span's: none of its frames is given back alone. */
+static void a_span_is_no_hit(void **state)
+{
+	struct held one, span;
+
+	(void)state;
+	start(false);
+	one = map(20, 1);
+	span = map(20, 4);
+	assert_false(fi_put_hit(&fi, span.iova, FRAME));
+	unmap(span);
+	unmap(one);
+	assert_false(fi_put_hit(&fi, one.iova, FRAME));
+	model_agree(&fi, &host);
+}
+
+/* In strict mode a mapping ends with its last user, which is no hit; the ones before are. */
+static void strict_hits(void **state)
+{
+	uint64_t address;
+	struct held held;
+
+	(void)state;
+	start(true);
+	held = map(7, 1);
+	assert_true(fi_get_hit(&fi, 7 * FRAME, FRAME, UINT64_MAX, &address));
+	assert_true(fi_put_hit(&fi, address, FRAME));
+	assert_false(fi_put_hit(&fi, address, FRAME));
+	unmap(held);
+	assert_int_equal(host.mappings, 0);
+	assert_false(fi_get_hit(&fi, 7 * FRAME, FRAME, UINT64_MAX, &address));
+}
+
 /* One list: one trip, one mapping, whatever order its frames are in. */
 static void list_is_born_together(void **state)
 {
@@ -1439,6 +1517,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(fixed_pool_asks_once),
+		test(hits),
+		test(a_span_is_no_hit),
+		test(strict_hits),
 		test(list_is_born_together),
 		test(neighbours_are_merged),
 		test(neighbours_are_merged_and_congruent),
