@@ -115,7 +115,7 @@ static inline struct fi_tally *tally_of(struct frame_index *fi)
 /* True: bytes from phys on, all in one frame, are at *address, none of them behind last.  False: nothing has changed. */
 static __always_inline bool fi_get_hit(struct frame_index *fi, u64 phys, u64 bytes, u64 last, u64 *address)
 {
-	u64 inside = phys & fi->granule_mask, frame = phys >> fi->limits.granule_shift, old;
+	u64 inside = phys & fi->granule_mask, frame = phys >> fi->limits.granule_shift, old, at;
 	fi_word_t *leaf, *w;
 
 	if (bytes - 1 > fi->granule_mask - inside || READ_ONCE(fi->refuse))
@@ -127,9 +127,10 @@ static __always_inline bool fi_get_hit(struct frame_index *fi, u64 phys, u64 byt
 	old = fi_load(w);
 	if ((old & (W_STATE | W_AHEAD)) != W_LIVE || old & W_MANY)
 		return false;
-	*address = fi_address(fi, w_iova(old)) + inside;
-	if (*address + bytes - 1 > last || !fi_cas(w, &old, w_taken(old)))
+	at = fi_address(fi, w_iova(old)) + inside;
+	if (at + bytes - 1 > last || !fi_cas(w, &old, w_taken(old)))
 		return false;
+	*address = at;
 	fi_note(&tally_of(fi)->hits[w_uses(old) > W_REUSED_MAX]);
 	return true;
 }

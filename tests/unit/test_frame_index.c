@@ -103,7 +103,7 @@ static void fixed_pool_asks_once(void **state)
 /* What is one frame and mapped is a hit, and nothing else is. */
 static void hits(void **state)
 {
-	uint64_t phys = 7 * FRAME + 100, address = 0, again;
+	uint64_t phys = 7 * FRAME + 100, address = 0, again = 0;
 	struct held held;
 
 	(void)state;
@@ -162,7 +162,7 @@ static void a_span_is_no_hit(void **state)
 /* In strict mode a mapping ends with its last user, which is no hit; the ones before are. */
 static void strict_hits(void **state)
 {
-	uint64_t address;
+	uint64_t address = 0;
 	struct held held;
 
 	(void)state;
