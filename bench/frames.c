@@ -35,17 +35,17 @@ static double now(void)
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	struct fi_dying dying = {.count = 0};
 	u64 seed = w->id + 1;
 	double start = now();
 
 	fi_thread = w->id;
 	for (u64 i = 0; i < pairs; i++) {
-		struct fi_want want = {.frames = 1};
+		u64 phys, address;
 
 		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-		want.frame = w->first + (u32)(seed >> 33) % w->frames;
-		if (fi_get(&fi, &want, 1) || !fi_put(&fi, &dying, fi_address(&fi, want.iova), 4096))
+		phys = (u64)(w->first + (u32)(seed >> 33) % w->frames) << SHIFT;
+		if (!fi_get_hit(&fi, phys, 4096, ~0ull, &address) ||
+		    !(fi_put_hit(&fi, address, 4096) || fi_put(&fi, NULL, address, 4096)))
 			abort();
 	}
 	w->ns = (now() - start) / (double)pairs;

@@ -3,7 +3,7 @@
 #ifndef INSTANT_HOST_H
 #define INSTANT_HOST_H
 
-#include "frame_index.h"
+#include "frame_index_hit.h"
 
 #define SHIFT 14
 

@@ -95,9 +95,19 @@ int index_get(struct index *x, struct piece *const *pieces, u32 nr, bool packed,
 	return err;
 }
 
+bool index_hit(struct index *x, struct piece *p)
+{
+	u64 iova;
+
+	if (!fi_get_hit(&x->fi, p->gpa, p->bytes, ~0ull, &iova))
+		return false;
+	p->iova = iova;
+	return true;
+}
+
 void index_put(struct index *x, struct fi_dying *dying, const struct piece *p)
 {
-	if (fi_put(&x->fi, dying, p->iova, p->bytes))
+	if (fi_put_hit(&x->fi, p->iova, p->bytes) || fi_put(&x->fi, dying, p->iova, p->bytes))
 		return;
 	fprintf(stderr, "the index does not know 0x%llx\n", (unsigned long long)p->iova);
 	abort();

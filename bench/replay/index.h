@@ -10,7 +10,7 @@
 
 #include "policies.h"
 
-#include "frame_index.h"
+#include "frame_index_hit.h"
 
 #define INDEX_BATCH      32u /* entries of a list that are asked for together, as in apple_dma_priv.h */
 #define INDEX_OWN_BYTES  (2ull << 20)
@@ -28,6 +28,8 @@ void index_stop(struct index *x);
 
 /* At most INDEX_BATCH pieces, all or none, which then have addresses.  0 or a negative errno. */
 int index_get(struct index *x, struct piece *const *pieces, u32 nr, bool packed, bool natural);
+/* A piece that is a hit. */
+bool index_hit(struct index *x, struct piece *p);
 /* Aborts for what is not mapped.  fi_put_done() is the caller's. */
 void index_put(struct index *x, struct fi_dying *dying, const struct piece *p);
 /* The background: what the last request has woken, or a tick. */

@@ -113,6 +113,12 @@ static int map_batch(struct shipped *s, struct piece *pieces, u32 nr, enum use u
 	return err;
 }
 
+/* Before anything else is asked. */
+static bool hit(struct shipped *s, struct piece *p, enum use use)
+{
+	return use != USE_ALLOC && !s->copies_all && !bc_was_short(&s->bounce.choice) && index_hit(&s->index, p);
+}
+
 static int map(void *state, struct piece *pieces, uint32_t nr, enum use use)
 {
 	struct shipped *s = state;
@@ -120,7 +126,7 @@ static int map(void *state, struct piece *pieces, uint32_t nr, enum use use)
 
 	if (use == USE_ALLOC && nr == 1 && coherent_alloc(&s->coherent, pieces))
 		coherent_work(&s->coherent);
-	else if (nr == 1)
+	else if (nr == 1 && !hit(s, pieces, use))
 		err = map_one(s, pieces, use);
 	for (u32 done = 0; !err && nr > 1 && done < nr; done += INDEX_BATCH) {
 		err = map_batch(s, &pieces[done], min(nr - done, INDEX_BATCH), use);

@@ -18,6 +18,7 @@
 #include "apple_dma_compat.h"
 #include "apple_dma_priv.h"
 #include "apple_dma_trace.h"
+#include "frame_index_hit.h"
 
 static struct adma_function *function_of(struct device *dev)
 {
@@ -66,14 +67,6 @@ static bool copies_back(unsigned long attrs)
 	return !(attrs & DMA_ATTR_SKIP_CPU_SYNC);
 }
 
-static void put_one(struct adma_function *fn, dma_addr_t addr, size_t size, unsigned long attrs)
-{
-	struct fi_dying dying = { .count = 0 };
-
-	put(fn, &dying, addr, size, copies_back(attrs));
-	adma_table_put_done(&fn->table, &dying);
-}
-
 static void report_failure(struct adma_function *fn, size_t size, int err, bool quiet)
 {
 	atomic64_inc(&fn->table.failures);
@@ -93,10 +86,7 @@ static void report_failure(struct adma_function *fn, size_t size, int err, bool 
 
 void adma_put_range(struct adma_function *fn, dma_addr_t addr, size_t size)
 {
-	struct fi_dying dying = { .count = 0 };
-
-	adma_table_put(&fn->table, &dying, addr, size);
-	adma_table_put_done(&fn->table, &dying);
+	adma_table_put(&fn->table, NULL, addr, size);
 }
 
 int adma_get_range(struct adma_function *fn, phys_addr_t phys, size_t size, u64 limit, bool natural, dma_addr_t *addr)
@@ -174,6 +164,38 @@ static int map_one(const struct streaming *s, phys_addr_t phys, size_t size, dma
 	return is_no_room(err) ? copied_at_last(s, phys, size, addr, err) : err;
 }
 
+/*
+ * Nearly every request of a driver is for one frame that is mapped, and nothing
+ * else has to be known about it: what is mapped is RAM, of a claimed function,
+ * and is not copied.  Those are answered here, inline and without a call; the
+ * functions that do the rest are kept apart from it.
+ */
+static __always_inline struct adma_function *hit_function(struct device *dev)
+{
+	const struct dma_map_ops *ops = adma_dma_ops(dev);
+
+	/* A kernel that has dev->dma_ops lacks them only when told so, with backend=redirect: not worth a call. */
+	if (ADMA_HAVE_DMA_OPS)
+		return ops ? container_of(ops, struct adma_function, ops) : NULL;
+	return adma_redirect_function(dev);
+}
+
+static __always_inline bool map_hit(struct device *dev, phys_addr_t phys, size_t size, dma_addr_t *addr)
+{
+	struct adma_function *fn = hit_function(dev);
+
+	return fn && !trace_adma_dma_map_enabled() && fn->table.by_index && !bc_was_short(&fn->bounce.choice) &&
+	       fi_get_hit(&fn->table.index, phys, size, dma_limit(dev, *dev->dma_mask), addr);
+}
+
+static __always_inline bool unmap_hit(struct device *dev, dma_addr_t addr, size_t size)
+{
+	struct adma_function *fn = hit_function(dev);
+
+	return fn && !trace_adma_dma_unmap_enabled() && fn->table.by_index && !bp_spans(&fn->bounce.pool, addr) &&
+	       fi_put_hit(&fn->table.index, addr, size);
+}
+
 /* One contiguous piece of RAM. */
 static dma_addr_t map_range(struct device *dev, phys_addr_t phys, size_t size, enum dma_data_direction dir,
 			    unsigned long attrs)
@@ -188,9 +210,15 @@ static dma_addr_t map_range(struct device *dev, phys_addr_t phys, size_t size, e
 	return DMA_MAPPING_ERROR;
 }
 
+static noinline void unmap_any(struct device *dev, dma_addr_t addr, size_t size, unsigned long attrs)
+{
+	trace_adma_dma_unmap(dev, addr, size, 1, 1);
+	put(function_of(dev), NULL, addr, size, copies_back(attrs));
+}
+
 #ifdef ADMA_HAVE_MAP_PHYS
-static dma_addr_t op_map_phys(struct device *dev, phys_addr_t phys, size_t size, enum dma_data_direction dir,
-			      unsigned long attrs)
+static noinline dma_addr_t map_any(struct device *dev, phys_addr_t phys, size_t size, enum dma_data_direction dir,
+				   unsigned long attrs)
 {
 	dma_addr_t addr;
 
@@ -202,15 +230,23 @@ static dma_addr_t op_map_phys(struct device *dev, phys_addr_t phys, size_t size,
 	return addr;
 }
 
+static dma_addr_t op_map_phys(struct device *dev, phys_addr_t phys, size_t size, enum dma_data_direction dir,
+			      unsigned long attrs)
+{
+	dma_addr_t addr;
+
+	return map_hit(dev, phys, size, &addr) ? addr : map_any(dev, phys, size, dir, attrs);
+}
+
 static void op_unmap_phys(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir,
 			  unsigned long attrs)
 {
-	trace_adma_dma_unmap(dev, addr, size, 1, 1);
-	put_one(function_of(dev), addr, size, attrs);
+	if (!unmap_hit(dev, addr, size))
+		unmap_any(dev, addr, size, attrs);
 }
 #else
-static dma_addr_t op_map_page(struct device *dev, struct page *page, unsigned long offset, size_t size,
-			      enum dma_data_direction dir, unsigned long attrs)
+static noinline dma_addr_t map_any(struct device *dev, struct page *page, unsigned long offset, size_t size,
+				   enum dma_data_direction dir, unsigned long attrs)
 {
 	dma_addr_t addr;
 
@@ -221,11 +257,19 @@ static dma_addr_t op_map_page(struct device *dev, struct page *page, unsigned lo
 	return addr;
 }
 
+static dma_addr_t op_map_page(struct device *dev, struct page *page, unsigned long offset, size_t size,
+			      enum dma_data_direction dir, unsigned long attrs)
+{
+	dma_addr_t addr;
+
+	return map_hit(dev, page_to_phys(page) + offset, size, &addr) ? addr : map_any(dev, page, offset, size, dir, attrs);
+}
+
 static void op_unmap_page(struct device *dev, dma_addr_t addr, size_t size, enum dma_data_direction dir,
 			  unsigned long attrs)
 {
-	trace_adma_dma_unmap(dev, addr, size, 1, 1);
-	put_one(function_of(dev), addr, size, attrs);
+	if (!unmap_hit(dev, addr, size))
+		unmap_any(dev, addr, size, attrs);
 }
 
 /*
@@ -463,7 +507,7 @@ static void free_mapped(struct device *dev, size_t size, struct page *page, dma_
 	trace_adma_dma_unmap(dev, addr, PAGE_ALIGN(size), 1, 1);
 	if (adma_coherent_free(fn, size, page, addr))
 		return;
-	put_one(fn, addr, PAGE_ALIGN(size), 0);
+	put(fn, NULL, addr, PAGE_ALIGN(size), true);
 	__free_pages(page, alloc_order(fn, size));
 }
 

@@ -103,9 +103,10 @@ static void note_tried(struct bounce_choice *bc, u64 phys, u64 bytes, u64 cost)
 
 bool bc_short(struct bounce_choice *bc, u64 now)
 {
-	bool pressed = is_pressed(bc);
+	bool pressed = is_pressed(bc), is_short = is_full(bc, now) || pressed;
 
-	return is_full(bc, now) || pressed;
+	set(&bc->was_short, is_short);
+	return is_short;
 }
 
 bool bc_copies(struct bounce_choice *bc, u64 phys, u64 bytes, const struct bc_list *list)
@@ -131,6 +132,7 @@ void bc_no_room(struct bounce_choice *bc, u64 now)
 {
 	WRITE_ONCE(bc->full_at, now);
 	set(&bc->full, true);
+	set(&bc->was_short, true);
 }
 
 int bc_init(struct bounce_choice *bc, const struct frame_index *fi, u64 full_for)

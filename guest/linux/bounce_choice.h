@@ -27,6 +27,7 @@ struct bounce_choice {
 	u64 cost;		/* in bytes that could have been copied instead */
 	bool maps_pay;		/* less than them */
 	bool pressed;		/* the budget is short */
+	bool was_short;		/* bc_short()'s last answer */
 	bool full;		/* it was gone, at: */
 	u64 full_at;
 	u64 full_for;
@@ -46,12 +47,22 @@ void bc_destroy(struct bounce_choice *bc);
  * From any context but NMI, without a lock: what is seen is a guess, and a
  * wrong one costs a copy or a call.  now only ever grows.
  *
- * bc_short() is for every request.  bc_copies(), when it says so, for those
- * that may be copied: whether this one, which is part of the list, is.
+ * bc_short() is for every request but hits, which see bc_was_short().
+ * bc_copies(), when it says so, is for those that may be copied: whether this
+ * one, which is part of the list, is.
  */
 bool bc_short(struct bounce_choice *bc, u64 now);
 bool bc_copies(struct bounce_choice *bc, u64 phys, u64 bytes, const struct bc_list *list);
 /* There was no room for a mapping. */
 void bc_no_room(struct bounce_choice *bc, u64 now);
+
+/*
+ * Enough for a hit: it is not copied whatever the answer, and what has become
+ * short since then is found out by the next request that is none.
+ */
+static inline bool bc_was_short(const struct bounce_choice *bc)
+{
+	return READ_ONCE(bc->was_short);
+}
 
 #endif

@@ -16,6 +16,12 @@
  * window to the guest frame and the mapping, so that giving back is as quick,
  * and so that what is not mapped cannot be given back.
  *
+ * HITS.  A frame that was asked for before gets one more user, or loses one and
+ * stays mapped: that is frame_index_hit.h, for callers to have inline.  It tries
+ * once what the functions here repeat until it is decided, with the same words
+ * and the same ordering, and leaves everything else to them.  As nobody ever
+ * waits for it, it holds nothing, not even interrupts off.
+ *
  * GROUPS.  A host mapping is a group: up to FI_MAX_RANGES ranges that were
  * asked for by one call, which is the best guess at what will be given back
  * together.  It is born and dies as a whole.  A frame's word leads to at most
@@ -113,7 +119,7 @@
  * A new group reaches its queue through a stack without a lock; who finds the
  * stack high empties it.
  */
-#include "frame_index.h"
+#include "frame_index_hit.h"
 
 #define FI_MAX_AGE	10	/* ticks */
 #define FI_LOOKS	256	/* groups looked at under one hold of the lock; a large one counts more than once */
@@ -126,7 +132,6 @@
 #define FI_JUDGED	512u	/* frames mapped ahead before it is judged whether they were of use */
 #define FI_PATIENCE	255	/* judgements */
 #define FI_LARGE_PAGE	16	/* the smallest that a device maps as one: 64 KiB */
-#define FI_GLANCE	256	/* frames gone idle on a CPU, after which it is looked at how many are */
 #define FI_WAYS		8
 /* Sixteenths of half the budget: what is idle.  The background evicts from HIGH down to LOW. */
 #define FI_IDLE_HIGH	15
@@ -135,49 +140,9 @@
 #define FI_SPACIOUS	10	/* and false */
 #define NOT_HOPELESS	64
 
-/* Layout of a word */
-
-#define W_STATE		3ull
-#define W_EMPTY		0ull
-#define W_ASKED		1ull
-#define W_LIVE		2ull
-#define W_MARKED	3ull
-#define W_REUSED_SHIFT	2	/* how often it was taken up after it was idle, at most 3 */
-#define W_REUSED	(3ull << W_REUSED_SHIFT)
-#define W_EPOCH_SHIFT	4	/* when it became idle */
-#define W_EPOCH		(0xffull << W_EPOCH_SHIFT)
-#define W_ONE_SHIFT	12	/* count: 24 bits */
-#define W_ONE		(1ull << W_ONE_SHIFT)
-#define W_COUNT		(0xffffffull << W_ONE_SHIFT)
-#define W_AHEAD		(1ull << 36)	/* mapped ahead, and not asked for so far */
-#define W_IOVA_SHIFT	37	/* the rest: IOVA frame; ASKED: CPU << 8 | index in its batch */
-
-#define ROOT_BITS	16
-#define LEAF_BITS	14
-
-/* Layout of a reverse entry: guest frame, whether the group is a span, group */
-#define NOT_MAPPED	(~0ull)		/* looks like a span */
-#define R_FRAME_SHIFT	32
-#define R_SPAN		(1ull << 31)
-
-static u64 w_state(u64 w)
-{
-	return w & W_STATE;
-}
-
-static u32 w_iova(u64 w)
-{
-	return w >> W_IOVA_SHIFT;
-}
-
 static u32 w_reused(u64 w)
 {
 	return (w & W_REUSED) >> W_REUSED_SHIFT;
-}
-
-static u64 w_make(u64 state, u64 count, u32 iova)
-{
-	return state | count << W_ONE_SHIFT | (u64)iova << W_IOVA_SHIFT;
 }
 
 static u32 asked_by(u32 cpu, u32 map)
@@ -188,28 +153,9 @@ static u32 asked_by(u32 cpu, u32 map)
 /* NULL where there is no RAM. */
 static fi_word_t *word_of(const struct frame_index *fi, u64 frame)
 {
-	fi_word_t *leaf;
+	fi_word_t *leaf = leaf_of(fi, frame);
 
-	if (frame >> (ROOT_BITS + LEAF_BITS))
-		return NULL;
-	leaf = READ_ONCE(fi->leaves[frame >> LEAF_BITS]);
-	return leaf ? &leaf[frame & ((1u << LEAF_BITS) - 1)] : NULL;
-}
-
-/* Of a frame that is known to be RAM. */
-static fi_word_t *known_word(const struct frame_index *fi, u32 frame)
-{
-	return &READ_ONCE(fi->leaves[frame >> LEAF_BITS])[frame & ((1u << LEAF_BITS) - 1)];
-}
-
-static u32 r_group(u64 entry)
-{
-	return (u32)entry & ~(u32)R_SPAN;
-}
-
-static u32 r_frame(u64 entry)
-{
-	return entry >> R_FRAME_SHIFT;
+	return leaf ? word_in(leaf, frame) : NULL;
 }
 
 static struct fi_cpu *this_cpu_of(struct frame_index *fi)
@@ -220,13 +166,19 @@ static struct fi_cpu *this_cpu_of(struct frame_index *fi)
 /* Plain stores by the owner, read by others. */
 #define COUNT(c, n)	WRITE_ONCE((c), (c) + (n))
 
+/* Frames that went idle minus those that were idle when hit. */
+static s64 tally_idle(const struct fi_tally *t)
+{
+	return fi_load(&t->idled) - fi_load(&t->hits[0]);
+}
+
 static s64 idle_frames(const struct frame_index *fi)
 {
 	s64 sum = 0;
 	u32 i;
 
 	for (i = 0; i < fi->limits.nr_cpus; i++)
-		sum += READ_ONCE(fi->cpus[i].count.idle);
+		sum += READ_ONCE(fi->cpus[i].count.idle) + tally_idle(&fi->tallies[i]);
 	return sum;
 }
 
@@ -372,9 +324,7 @@ static __always_inline bool word_get(fi_word_t *w, u32 iova, u64 *seen)
 		*seen = old;
 		if (w_state(old) != W_LIVE || (iova != FI_NONE && w_iova(old) != iova) || (old & W_COUNT) == W_COUNT)
 			return false;
-		new = (old & ~W_AHEAD) + W_ONE;
-		if (!(old & (W_COUNT | W_AHEAD)) && w_reused(old) < 3)
-			new += 1ull << W_REUSED_SHIFT;
+		new = old & W_AHEAD ? old - W_AHEAD + W_ONE : w_taken(old);
 	} while (!fi_cas(w, &old, new));
 	return true;
 }
@@ -409,9 +359,7 @@ static __always_inline enum left word_put(struct frame_index *fi, fi_word_t *w, 
 	do {
 		if (w_state(old) != W_LIVE || w_iova(old) != iova || !(old & W_COUNT))
 			return NOT_THERE;
-		new = old - W_ONE;
-		if (!(new & W_COUNT))
-			new = (new & ~W_EPOCH) | (u64)READ_ONCE(fi->epoch) << W_EPOCH_SHIFT;
+		new = w_left(old, READ_ONCE(fi->epoch));
 	} while (!fi_cas(w, &old, new));
 	return new & W_COUNT ? STILL_USED : LAST_USE;
 }
@@ -929,12 +877,37 @@ static void leave_to_background(struct frame_index *fi, u32 frames)
 	fi->ops->wake(fi->host, true);
 }
 
+/* It is detached: the host hears of it with this batch. */
+static void drop(struct frame_index *fi, struct fi_cpu *cpu, u32 id)
+{
+	if (cpu->batch.nr_drops == FI_MAX_DROPS)
+		batch_run(fi, cpu);
+	batch_drop(&cpu->batch, fi->groups[id].handle, id);
+}
+
+static void dying_run(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying)
+{
+	u32 i;
+
+	for (i = 0; i < dying->count; i++)
+		drop(fi, cpu, dying->group[i]);
+	if (i)
+		batch_run(fi, cpu);
+	dying->count = 0;
+}
+
 /* The last use of something in the group has ended.  Strict: so does the group, with its last. */
 static void strict_drop(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying, u32 id)
 {
 	if (!group_mark(fi, id))
 		return;
 	group_detach(fi, cpu, id);
+	if (!dying) {
+		drop(fi, cpu, id);
+		return;
+	}
+	if (dying->count == FI_MAX_DROPS)
+		dying_run(fi, cpu, dying);
 	dying->group[dying->count++] = id;
 }
 
@@ -1905,12 +1878,13 @@ static enum step want_get(struct frame_index *fi, struct fi_cpu *cpu, struct fi_
 static bool frame_put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying, u32 iova, u64 entry)
 {
 	enum left left = word_put(fi, known_word(fi, r_frame(entry)), iova);
+	u64 idled;
 
 	if (left == LAST_USE) {
-		COUNT(cpu->count.idle, 1);
+		idled = fi_note(&tally_of(fi)->idled);
 		if (fi->strict)
 			strict_drop(fi, cpu, dying, r_group(entry));
-		else if (!(cpu->count.idle & (FI_GLANCE - 1)) && is_idling(fi))
+		else if (!(idled & (FI_GLANCE - 1)) && is_idling(fi))
 			fi->ops->wake(fi->host, true);
 	}
 	return left != NOT_THERE;
@@ -1967,29 +1941,15 @@ static bool put(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dyi
 	return true;
 }
 
-static void dying_run(struct frame_index *fi, struct fi_cpu *cpu, struct fi_dying *dying)
-{
-	u32 i;
-
-	for (i = 0; i < dying->count; i++)
-		batch_drop(&cpu->batch, fi->groups[dying->group[i]].handle, dying->group[i]);
-	if (i)
-		batch_run(fi, cpu);
-	dying->count = 0;
-}
-
 /* What was got for a request that fails goes back. */
 static void unget(struct frame_index *fi, struct fi_cpu *cpu, const struct fi_want *wants, u32 count)
 {
 	struct fi_dying dying = { .count = 0 };
 	u32 i;
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count; i++)
 		if (wants[i].state == WANT_MAPPED)
 			put(fi, cpu, &dying, wants[i].iova, wants[i].frames);
-		if (dying.count == FI_MAX_DROPS)
-			dying_run(fi, cpu, &dying);
-	}
 	dying_run(fi, cpu, &dying);
 }
 
@@ -2089,8 +2049,8 @@ bool fi_put(struct frame_index *fi, struct fi_dying *dying, u64 address, u64 byt
 		ok = put(fi, cpu, dying, first, last - first + 1);
 	if (!ok)
 		COUNT(cpu->count.bad_puts, 1);
-	if (dying->count == FI_MAX_DROPS)
-		dying_run(fi, cpu, dying);
+	if (cpu->batch.nr_drops)
+		batch_run(fi, cpu);
 	fi_irq_restore(flags);
 	return ok;
 }
@@ -2335,7 +2295,7 @@ u32 fi_clear(struct frame_index *fi)
 		fi_breathe();
 	}
 	for (i = 0; i < fi->limits.nr_cpus; i++)
-		WRITE_ONCE(fi->cpus[i].count.idle, 0);
+		WRITE_ONCE(fi->cpus[i].count.idle, -tally_idle(&fi->tallies[i]));
 	WRITE_ONCE(fi->crowded, false);
 	return used;
 }
@@ -2349,9 +2309,11 @@ void fi_count(struct frame_index *fi, struct fi_counters *sum)
 	memset(sum, 0, sizeof(*sum));
 	for (i = 0; i < fi->limits.nr_cpus; i++) {
 		const struct fi_counters *c = &fi->cpus[i].count;
+		const struct fi_tally *t = &fi->tallies[i];
+		u64 hits = fi_load(&t->hits[0]) + fi_load(&t->hits[1]);
 
-		sum->requests += READ_ONCE(c->requests);
-		sum->hits += READ_ONCE(c->hits);
+		sum->requests += READ_ONCE(c->requests) + hits;
+		sum->hits += READ_ONCE(c->hits) + hits;
 		sum->maps += READ_ONCE(c->maps);
 		sum->unmaps += READ_ONCE(c->unmaps);
 		sum->doorbells += READ_ONCE(c->doorbells);
@@ -2362,7 +2324,7 @@ void fi_count(struct frame_index *fi, struct fi_counters *sum)
 		sum->grown += READ_ONCE(c->grown);
 		sum->prefetched += READ_ONCE(c->prefetched);
 		sum->prefetch_hits += READ_ONCE(c->prefetch_hits);
-		sum->idle += READ_ONCE(c->idle);
+		sum->idle += READ_ONCE(c->idle) + tally_idle(t);
 	}
 }
 
@@ -2418,6 +2380,7 @@ int fi_init(struct frame_index *fi, const struct fi_limits *limits, const struct
 	if (window > FI_MAX_WINDOW)
 		return -E2BIG;
 	fi->window = window;
+	fi->granule_mask = (1ull << limits->granule_shift) - 1;
 	fi->budget_frames = min(limits->bytes_max >> limits->granule_shift, window);
 	/* Some more than the host allows, so that a trip can make new ones before the old have ended. */
 	fi->nr_groups = limits->mappings_max + FI_SPARE_GROUPS;
@@ -2428,7 +2391,8 @@ int fi_init(struct frame_index *fi, const struct fi_limits *limits, const struct
 	fi->groups = fi_alloc(fi->nr_groups, sizeof(*fi->groups));
 	fi->spans = fi_alloc((size_t)FI_WAYS << fi->span_bits, sizeof(*fi->spans));
 	fi->cpus = fi_alloc(limits->nr_cpus, sizeof(*fi->cpus));
-	if (!fi->leaves || !fi->reverse || !fi->groups || !fi->spans || !fi->cpus) {
+	fi->tallies = fi_alloc(limits->nr_cpus, sizeof(*fi->tallies));
+	if (!fi->leaves || !fi->reverse || !fi->groups || !fi->spans || !fi->cpus || !fi->tallies) {
 		fi_destroy(fi);
 		return -ENOMEM;
 	}
@@ -2482,5 +2446,6 @@ void fi_destroy(struct frame_index *fi)
 	fi_free(fi->groups);
 	fi_free(fi->spans);
 	fi_free(fi->cpus);
+	fi_free(fi->tallies);
 	memset(fi, 0, sizeof(*fi));
 }

@@ -136,6 +136,13 @@ struct fi_counters {
 	s64 idle;		/* frames that went idle minus those taken up again */
 };
 
+/* What hits count: of a CPU, but with interrupts on. */
+struct fi_tally {
+	fi_word_t hits[2];	/* of a frame that was idle; that was in use */
+	fi_word_t idled;	/* frames that went idle */
+	u64 unused[5];		/* a cache line is one CPU's */
+};
+
 /* Misses that follow each other in memory. */
 struct fi_stream {
 	u32 begin, end;		/* frames of the last one */
@@ -180,11 +187,14 @@ struct frame_index {
 	struct fi_limits limits;
 	const struct fi_host *ops;
 	void *host;
-	bool strict;		/* unmapped at once: nothing idle, nothing born together */
 	int refuse;		/* a negative errno for every request from now on */
+	bool strict;		/* unmapped at once: nothing idle, nothing born together */
+	u8 epoch;		/* ticks of fi_work(), modulo 256 */
 
 	fi_word_t **leaves;	/* words of frames; NULL where there is no RAM */
 	fi_word_t *reverse;	/* of each frame of the window: which guest frame it is, in which group */
+	struct fi_tally *tallies;	/* by CPU */
+	u64 granule_mask;
 	u32 window;		/* frames in it */
 	struct fi_group *groups;
 	u32 nr_groups;
@@ -206,7 +216,6 @@ struct frame_index {
 	u32 sweep;		/* groups: where the search for idle ones goes on */
 	u32 place;		/* the same for a place to align something at */
 	struct fi_reach reach;
-	u8 epoch;		/* ticks of fi_work(), modulo 256 */
 	bool crowded;		/* about as much was idle as may be, half of the budget, and much of it still is */
 	bool narrow;		/* in this tick the host had no room for what was mapped ahead */
 	bool barren;		/* in this tick the background found nothing idle */
@@ -254,7 +263,11 @@ void fi_set_strict(struct frame_index *fi, bool strict);
  * been woken then.
  */
 int fi_get(struct frame_index *fi, struct fi_want *wants, u32 count);
-/* False when that is not in use; then nothing has changed. */
+/*
+ * False when that is not in use; then nothing has changed.  dying: for several
+ * in a row, with fi_put_done() behind them; NULL: what nobody uses any more
+ * ends at once.
+ */
 bool fi_put(struct frame_index *fi, struct fi_dying *dying, u64 iova, u64 bytes);
 void fi_put_done(struct frame_index *fi, struct fi_dying *dying);
 

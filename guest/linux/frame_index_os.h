@@ -44,7 +44,7 @@ static inline void fi_store(fi_word_t *w, u64 value)
 }
 
 /* Acquire and release when it succeeds; else *old is what was found. */
-static inline bool fi_cas(fi_word_t *w, u64 *old, u64 value)
+static __always_inline bool fi_cas(fi_word_t *w, u64 *old, u64 value)
 {
 	return atomic64_try_cmpxchg(w, (s64 *)old, value);
 }
@@ -52,6 +52,12 @@ static inline bool fi_cas(fi_word_t *w, u64 *old, u64 value)
 static inline u64 fi_add(fi_word_t *w, s64 n)
 {
 	return atomic64_add_return(n, w);
+}
+
+/* Counts one more.  Orders nothing. */
+static __always_inline u64 fi_note(fi_word_t *w)
+{
+	return atomic64_inc_return_relaxed(w);
 }
 
 #define fi_publish_pointer(p, v) smp_store_release(p, v)
@@ -133,7 +139,7 @@ static inline void fi_store(fi_word_t *w, u64 value)
 	__atomic_store_n(&w->value, value, __ATOMIC_RELAXED);
 }
 
-static inline bool fi_cas(fi_word_t *w, u64 *old, u64 value)
+static __always_inline bool fi_cas(fi_word_t *w, u64 *old, u64 value)
 {
 	return __atomic_compare_exchange_n(&w->value, old, value, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
@@ -143,6 +149,11 @@ static inline bool fi_cas(fi_word_t *w, u64 *old, u64 value)
 static inline u64 fi_add(fi_word_t *w, s64 n)
 {
 	return __atomic_add_fetch(&w->value, (u64)n, __ATOMIC_ACQ_REL);
+}
+
+static __always_inline u64 fi_note(fi_word_t *w)
+{
+	return __atomic_add_fetch(&w->value, 1, __ATOMIC_RELAXED);
 }
 
 /* The thread's number; threads are what CPUs are elsewhere. */

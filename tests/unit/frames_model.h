@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-#include "frame_index.h"
+#include "frame_index_hit.h"
 
 #define HOST_SHIFT  14u
 #define HOST_FIRST  0x80000000ull
@@ -58,8 +58,10 @@ struct held {
 	uint32_t frame, frames;
 };
 
-/* As a driver: through the index, and the result is compared with what the host has mapped. */
+/* As a driver: through the index, and the result is compared with what the host has mapped.  Every other time hits first. */
 int driver_map(struct frame_index *fi, struct host *h, struct fi_want *wants, uint32_t count, struct held *held);
+/* If it is one frame, and a hit. */
+bool driver_hit(struct frame_index *fi, struct host *h, struct fi_want *want, struct held *held);
 void driver_unmap(struct frame_index *fi, struct host *h, const struct held *held, uint32_t count);
 
 uint64_t xorshift(uint64_t *seed);

@@ -72,6 +72,8 @@ static void request(uint32_t page, uint32_t bytes, struct held *held)
 		host.woken_soon = false;
 		fi_work(&fi, false);
 	}
+	if (!bc_was_short(&choice) && driver_hit(&fi, &host, &want, held))
+		return;
 	if (bc_short(&choice, now) && bc_copies(&choice, phys, bytes, &(struct bc_list){phys, bytes})) {
 		copies++;
 	} else if (driver_map(&fi, &host, &want, 1, held)) {

@@ -98,6 +98,84 @@ static void fixed_pool_asks_once(void **state)
 	model_agree(&fi, &host);
 }
 
+#define FRAME (1u << HOST_SHIFT)
+
+/* What is one frame and mapped is a hit, and nothing else is. */
+static void hits(void **state)
+{
+	uint64_t phys = 7 * FRAME + 100, address = 0, again = 0;
+	struct held held;
+
+	(void)state;
+	start(false);
+	assert_false(fi_get_hit(&fi, phys, 8, UINT64_MAX, &address));
+	held = map(7, 1);
+	assert_true(fi_get_hit(&fi, phys, 8, UINT64_MAX, &address));
+	assert_int_equal(address, held.iova + 100);
+	/* While it is idle, too; to the end of the frame and not behind it, nor behind the device's last address. */
+	unmap(held);
+	assert_true(fi_put_hit(&fi, address, 8));
+	assert_true(fi_get_hit(&fi, phys, FRAME - 100, held.iova + FRAME - 1, &address));
+	assert_false(fi_get_hit(&fi, phys, FRAME - 99, UINT64_MAX, &again));
+	assert_false(fi_get_hit(&fi, phys, FRAME - 100, held.iova + FRAME - 2, &again));
+	assert_false(fi_get_hit(&fi, phys, 0, UINT64_MAX, &again));
+	assert_false(fi_get_hit(&fi, phys, UINT64_MAX, UINT64_MAX, &again));
+	assert_false(fi_get_hit(&fi, phys + ((uint64_t)1 << 45), 8, UINT64_MAX, &again));
+	assert_false(fi_get_hit(&fi, UINT64_MAX - 7, 8, UINT64_MAX, &again));
+	fi.refuse = -EACCES;
+	assert_false(fi_get_hit(&fi, phys, 8, UINT64_MAX, &again));
+	fi.refuse = 0;
+	assert_int_equal(counters().requests, 3);
+	assert_int_equal(counters().hits, 2);
+	assert_int_equal(counters().idle, 0);
+
+	assert_false(fi_put_hit(&fi, address, 0));
+	assert_false(fi_put_hit(&fi, address, FRAME - 99));
+	assert_false(fi_put_hit(&fi, address, UINT64_MAX));
+	assert_false(fi_put_hit(&fi, address + FRAME, 8));
+	assert_false(fi_put_hit(&fi, HOST_FIRST - 8, 8));
+	assert_false(fi_put_hit(&fi, HOST_FIRST + (uint64_t)HOST_WINDOW * FRAME, 8));
+	assert_true(fi_put_hit(&fi, address, 8));
+	assert_int_equal(counters().idle, 1);
+	assert_false(fi_put_hit(&fi, address, 8));
+	assert_false(put(address, 8));
+	assert_int_equal(counters().bad_puts, 1);
+	model_agree(&fi, &host);
+}
+
+/* A span's use is the span's: none of its frames is given back alone. */
+static void a_span_is_no_hit(void **state)
+{
+	struct held one, span;
+
+	(void)state;
+	start(false);
+	one = map(20, 1);
+	span = map(20, 4);
+	assert_false(fi_put_hit(&fi, span.iova, FRAME));
+	unmap(span);
+	unmap(one);
+	assert_false(fi_put_hit(&fi, one.iova, FRAME));
+	model_agree(&fi, &host);
+}
+
+/* In strict mode a mapping ends with its last user, which is no hit; the ones before are. */
+static void strict_hits(void **state)
+{
+	uint64_t address = 0;
+	struct held held;
+
+	(void)state;
+	start(true);
+	held = map(7, 1);
+	assert_true(fi_get_hit(&fi, 7 * FRAME, FRAME, UINT64_MAX, &address));
+	assert_true(fi_put_hit(&fi, address, FRAME));
+	assert_false(fi_put_hit(&fi, address, FRAME));
+	unmap(held);
+	assert_int_equal(host.mappings, 0);
+	assert_false(fi_get_hit(&fi, 7 * FRAME, FRAME, UINT64_MAX, &address));
+}
+
 /* One list: one trip, one mapping, whatever order its frames are in. */
 static void list_is_born_together(void **state)
 {
@@ -459,6 +537,26 @@ static void strict_ends_with_the_last_use(void **state)
 	assert_int_equal(host.mappings, 0);
 	assert_int_equal(host.runs, 1);
 	assert_int_equal(counters().idle, 0);
+}
+
+/* However much a driver gives back in one piece, it ends. */
+static void strict_gives_back_much_at_once(void **state)
+{
+	uint64_t iova = 0;
+	struct held held;
+
+	(void)state;
+	start(true);
+	for (uint32_t i = 0; i < 2 * FI_MAX_DROPS + 1; i++) {
+		held = map(2 * i, 1);
+		iova = i ? iova : held.iova;
+		assert_int_equal(held.iova, iova + ((uint64_t)i << HOST_SHIFT));
+		host.used[(held.iova - HOST_FIRST) >> HOST_SHIFT] = 0;
+	}
+	assert_true(put(iova, (2 * FI_MAX_DROPS + 1ull) << HOST_SHIFT));
+	assert_int_equal(host.mappings, 0);
+	assert_int_equal(host.in_batch_max, FI_MAX_DROPS);
+	model_agree(&fi, &host);
 }
 
 /* A miss without room takes the place of what is idle, in the same trip. */
@@ -1419,6 +1517,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(fixed_pool_asks_once),
+		test(hits),
+		test(a_span_is_no_hit),
+		test(strict_hits),
 		test(list_is_born_together),
 		test(neighbours_are_merged),
 		test(neighbours_are_merged_and_congruent),
@@ -1431,6 +1532,7 @@ int main(void)
 		test(parts_become_a_whole),
 		test(wrong_unmaps_change_nothing),
 		test(strict_ends_with_the_last_use),
+		test(strict_gives_back_much_at_once),
 		test(eviction_shares_the_trip),
 		test(host_without_room),
 		test(requests_are_bounded),
