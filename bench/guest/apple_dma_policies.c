@@ -4,10 +4,9 @@
  * with.  This file stands in the place of guest/linux/apple_dma_policies.c;
  * everything else of the module is what ships.
  *
- *   identity  all RAM is mapped when the driver comes; requests are arithmetic
- *   naive     a mapping per buffer, a trip for each map and each unmap
- *   window    counted windows of 256 KiB; buffers that cross their edges have
- *             a mapping of their own; nothing is kept that nobody uses
+ *   naive    a mapping per buffer, a trip for each map and each unmap
+ *   window   counted windows of 256 KiB; buffers that cross their edges have
+ *            a mapping of their own; nothing is kept that nobody uses
  *
  * The two that keep account find everything in one step, under one raw spin
  * lock with interrupts off, which makes them usable from every context.
@@ -94,95 +93,6 @@ static u32 frame_of(struct adma_table *t, dma_addr_t addr)
 {
 	return (addr - t->index.limits.iova_first) >> t->ch->granule_shift;
 }
-
-/* Identity */
-
-struct identity {
-	unsigned int nr;
-	struct {
-		u32 frame, frames, iova;
-		u64 handle;
-	} part[16];
-};
-
-static int identity_add(struct resource *res, void *arg)
-{
-	struct adma_table *t = arg;
-	struct identity *x = t->policy_data;
-	unsigned int shift = t->ch->granule_shift;
-	u32 frame = res->start >> shift, frames = (res->end >> shift) - frame + 1;
-	unsigned long flags;
-	int err;
-
-	if (x->nr == ARRAY_SIZE(x->part))
-		return -ENOSPC;
-	local_irq_save(flags);
-	err = host_map(t, frame, frames, t->ch->max_align, &x->part[x->nr].handle, &x->part[x->nr].iova);
-	local_irq_restore(flags);
-	if (err)
-		return err;
-	x->part[x->nr].frame = frame;
-	x->part[x->nr].frames = frames;
-	x->nr++;
-	return 0;
-}
-
-static void identity_stop(struct adma_table *t)
-{
-	struct identity *x = t->policy_data;
-	unsigned long flags;
-
-	local_irq_save(flags);
-	while (x->nr--)
-		host_unmap(t, x->part[x->nr].handle, x->part[x->nr].frames);
-	local_irq_restore(flags);
-	kfree(x);
-}
-
-static int identity_start(struct adma_table *t)
-{
-	int err;
-
-	t->policy_data = kzalloc(sizeof(struct identity), GFP_KERNEL);
-	if (!t->policy_data)
-		return -ENOMEM;
-	err = walk_iomem_res_desc(IORES_DESC_NONE, IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY, 0, -1, t, identity_add);
-	if (err)
-		identity_stop(t);
-	return err;
-}
-
-static int identity_get(struct adma_table *t, struct fi_want *wants, unsigned int count)
-{
-	const struct identity *x = t->policy_data;
-	unsigned int i, k;
-
-	for (i = 0; i < count; i++) {
-		struct fi_want *w = &wants[i];
-
-		for (k = 0; k < x->nr; k++)
-			if (w->frame >= x->part[k].frame && w->frames <= x->part[k].frames &&
-			    w->frame - x->part[k].frame <= x->part[k].frames - w->frames)
-				break;
-		if (k == x->nr)
-			return -EFAULT;
-		w->iova = x->part[k].iova + (w->frame - x->part[k].frame);
-	}
-	return 0;
-}
-
-static bool identity_put(struct adma_table *t, dma_addr_t iova, size_t size)
-{
-	return true;
-}
-
-static const struct adma_policy identity = {
-	.name = "identity",
-	.start = identity_start,
-	.stop = identity_stop,
-	.get = identity_get,
-	.put = identity_put,
-};
 
 /* Naive and window: blocks, found by the IOVA frames that they cover */
 
@@ -385,4 +295,4 @@ static const struct adma_policy window = {
 	.put = blocks_put,
 };
 
-const struct adma_policy *const adma_policies[] = { &keep_idle, &strict, &identity, &naive, &window, NULL };
+const struct adma_policy *const adma_policies[] = { &keep_idle, &strict, &naive, &window, NULL };

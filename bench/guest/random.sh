@@ -6,13 +6,16 @@
 rounds=$(parameter rounds) costs=$(parameter costs | tr , ' ') depths=$(parameter depths | tr , ' ') reads=$(parameter reads)
 policies=$(parameter policies | tr , ' ')
 
-# bind POLICY: the disk's driver is probed again under it.
+# bind POLICY: the disk's driver is probed again under it.  identity is the kernel's own arithmetic, as all memory fits.
 bind()
 {
+	mode=$1 premap=off backend=ops
+	[ "$1" != identity ] || mode=default premap=auto backend=range_map
 	[ ! -e "$nvme/$bdf" ] || echo "$bdf" >$nvme/unbind
-	echo "$1" >/sys/module/apple_dma/parameters/mode
+	echo $premap >/sys/module/apple_dma/parameters/premap
+	echo "$mode" >/sys/module/apple_dma/parameters/mode
 	echo "$bdf" >$nvme/bind
-	wait_for 15 test -b $disk && [ "$(stat_of mode)" = "$1" ]
+	wait_for 15 test -b $disk && [ "$(stat_of mode)" = "$mode" ] && [ "$(stat_of backend)" = $backend ]
 }
 
 counters() { echo "$(stat_of maps) $(stat_of unmaps)"; }
