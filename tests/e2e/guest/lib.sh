@@ -123,6 +123,8 @@ finish()
 {
 	at end
 	sync
+	# Changes nothing, but waits until the console has sent everything: powering off does not.
+	stty echo 2>/dev/null
 	poweroff -f
 	sleep 60
 }
