@@ -70,8 +70,8 @@ replay_recording()
 
 part_guest()
 {
-	local laps=5 costs=0,10,30,50 depths=1,32,128 reads=3000
-	[ -z "$quick" ] || laps=1 costs=0,30 depths=1,32 reads=1500
+	local laps=3 costs=0,10,30,50 depths=1,32,128 reads=1500
+	[ -z "$quick" ] || laps=1 costs=0,30 depths=1,32 reads=800
 	say "random reads in a guest, $laps laps"
 	bench_count=1 bench/vm.sh "$B/bench/vm/random" 1500 random nvme \
 		"rounds=$laps costs=$costs depths=$depths reads=$reads policies=identity,naive,window,strict,default module=${BENCH_MODULE:-}" ||
