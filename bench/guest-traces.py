@@ -4,7 +4,7 @@
 
     bench/guest-traces.py REPLAY VM-OUTPUT TRACES-FOLDER      VM-OUTPUT without the ending .txt
 
-Maps and unmaps of a phase may differ by TOLERANCE, and by as many as SLACK: default maps ahead in up to 2 MiB, and what lies
+Maps and unmaps of a phase may differ by TOLERANCE of the maps, and by as many as SLACK: default maps ahead in up to 2 MiB, and what lies
 around a block of 256 KiB is another block in the guest.  A phase before which idle memory ended, as it does in a guest that
 is slow, has no counterpart and is not judged.  The replayer has the guest's budget, and pools as large in it.  Exit status 1
 when strict or default differ by more.
@@ -49,9 +49,10 @@ def main():
             print(f"{row['trace']}, {row['phase']}, {row['policy']}: idle memory ended before it, not judged")
             continue
         other = replayed[row["trace"], row["policy"], row["phase"]]
+        far_is = TOLERANCE * max(int(row["maps"]), int(other["maps"])) + SLACK
         for what in "maps", "unmaps":
             guest, model = int(row[what]), int(other[what])
-            far = abs(guest - model) > TOLERANCE * max(guest, model) + SLACK
+            far = abs(guest - model) > far_is
             wrong |= far
             compared += 1
             print(f"{row['trace']}, {row['phase']}, {row['policy']}: {what} {guest} in the guest, {model} in the replayer"

@@ -34,7 +34,7 @@ failed()
 say "goals, stated before anything is measured:"
 bench/goals.py
 {
-	echo "commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD 2>/dev/null || echo ', changed'), $(date -u +%Y-%m-%d), ${quick:+quick }run of $(nproc) processors: $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)"
+	echo "commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD -- . ':!bench/results' 2>/dev/null || echo ', changed'), $(date -u +%Y-%m-%d), ${quick:+quick }run of $(nproc) processors: $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)"
 	echo "guest: Debian $(cat "$B/kernels/6.12/release" 2>/dev/null), emulated processors (TCG): its times are ratios within one boot, and no more"
 } >"$out/about.txt"
 
