@@ -71,14 +71,14 @@ replay_recording()
 part_guest()
 {
 	local laps=3 costs=0,10,30,50 depths=1,32,128 reads=1500
-	[ -z "$quick" ] || laps=1 costs=0,30 depths=1,32 reads=800
+	[ -z "$quick" ] || laps=1 costs=0,30 depths=1,32 reads=500
 	say "random reads in a guest, $laps laps"
 	bench_count=1 bench/vm.sh "$B/bench/vm/random" 1500 random nvme \
 		"rounds=$laps costs=$costs depths=$depths reads=$reads policies=identity,naive,window,strict,default module=${BENCH_MODULE:-}" ||
 		failed "random reads"
 	say "streams in a guest that has more memory than can be mapped"
 	bench_disk=768M bench/vm.sh "$B/bench/vm/stream" 900 stream nvme \
-		"rounds=1 below=48 above=$([ -n "$quick" ] && echo 160 || echo 640) policies=naive,window,strict,default module=${BENCH_MODULE:-}" \
+		"rounds=1 below=48 above=$([ -n "$quick" ] && echo 96 || echo 640) policies=naive,window,strict,default module=${BENCH_MODULE:-}" \
 		--set dart.size=128M || failed "streams"
 	say "a recording of a guest, replayed"
 	bench/vm.sh "$B/bench/vm/record" 300 record nvme "" && replay_recording || failed "recording"
@@ -93,7 +93,7 @@ part_guest()
 guest_traces()
 {
 	local vm=$B/bench/vm/traces root=$B/bench/guest-traces$quick names=nic,gpu-t1-sg,gpu-t1-pages,gpu-t2-pages
-	[ -z "$quick" ] || names=nic,gpu-t1-sg,gpu-t2-pages
+	[ -z "$quick" ] || names=nic,gpu-t1-sg
 	rm -rf "$root"
 	bench/traces.py $quick --guest --only "$names" "$root/traces" || return 1
 	{
