@@ -93,7 +93,8 @@ part_guest()
 guest_traces()
 {
 	local vm=$B/bench/vm/traces root=$B/bench/guest-traces$quick names=nic,gpu-t1-sg,gpu-t1-pages,gpu-t2-pages
-	[ -z "$quick" ] || names=nic,gpu-t1-sg
+	local policies=naive,window,strict,default
+	[ -z "$quick" ] || names=nic,gpu-t1-sg policies=strict,default
 	rm -rf "$root"
 	bench/traces.py $quick --guest --only "$names" "$root/traces" || return 1
 	{
@@ -102,7 +103,7 @@ guest_traces()
 	} >"$vm.initramfs.gz" || return 1
 	e2e_memory=$([ -n "$quick" ] && echo 2G || echo 6G) e2e_devices="--device 04:00.0" bench_initramfs=$vm.initramfs.gz \
 		bench/vm.sh "$vm" 1500 trace dmatest \
-		"traces=$names policies=naive,window,strict,default init_on_alloc=0 module=${BENCH_MODULE:-}" || return 1
+		"traces=$names policies=$policies init_on_alloc=0 module=${BENCH_MODULE:-}" || return 1
 	bench/guest-traces.py "$B/bench/replay/replay" "$vm" "$root/traces"
 }
 
